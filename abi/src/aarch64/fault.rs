@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Fault messages with registers (`errors-and-faults.md §4, §5`).
+//!
+//! A reply may write the registers of these orders back; the words behind them only go out.
+
+use super::registers::{Register, USER_CONTEXT, USER_CONTEXT_WORDS};
+
+/// Registers of an UnknownSyscall message, and of the reply to it (`errors-and-faults.md §4.2, §5`).
+pub const UNKNOWN_SYSCALL_REGISTERS: [Register; 12] = [
+    Register::X0,
+    Register::X1,
+    Register::X2,
+    Register::X3,
+    Register::X4,
+    Register::X5,
+    Register::X6,
+    Register::X7,
+    Register::Pc,
+    Register::Sp,
+    Register::NextPc,
+    Register::Spsr,
+];
+/// Message word with the number of the call (`errors-and-faults.md §4.2`).
+pub const UNKNOWN_SYSCALL_NUMBER: usize = 12;
+/// Length of an UnknownSyscall message (`errors-and-faults.md §4.2`).
+pub const UNKNOWN_SYSCALL_LENGTH: usize = 13;
+
+/// Registers of a UserException message, and of the reply to it (`errors-and-faults.md §4.3, §5`).
+pub const USER_EXCEPTION_REGISTERS: [Register; 3] = [Register::Pc, Register::Sp, Register::Spsr];
+/// Message word with the 32 bits of ESR (`errors-and-faults.md §4.3`).
+pub const USER_EXCEPTION_NUMBER: usize = 3;
+/// Message word with 0 (`errors-and-faults.md §4.3`).
+pub const USER_EXCEPTION_CODE: usize = 4;
+/// Length of a UserException message (`errors-and-faults.md §4.3`).
+pub const USER_EXCEPTION_LENGTH: usize = 5;
+
+/// Registers that the reply to a Timeout writes: the first words of a UserContext (`errors-and-faults.md §5`).
+pub const TIMEOUT_REPLY_REGISTERS: [Register; 34] = {
+    let mut registers = [Register::Pc; 34];
+    let mut index = 0;
+    while index < registers.len() && index < USER_CONTEXT_WORDS {
+        registers[index] = USER_CONTEXT[index];
+        index += 1;
+    }
+    registers
+};
+
+const _: () = {
+    assert!(USER_EXCEPTION_LENGTH == 5);
+    assert!(TIMEOUT_REPLY_REGISTERS.len() == 34);
+};

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Fault messages with registers (`errors-and-faults.md §4, §5`).
+//!
+//! A reply may write the registers of these orders back; the words behind them only go out.
+
+use super::registers::{Register, USER_CONTEXT, USER_CONTEXT_WORDS};
+
+/// Registers of an UnknownSyscall message, and of the reply to it (`errors-and-faults.md §4.2, §5`).
+pub const UNKNOWN_SYSCALL_REGISTERS: [Register; 10] = [
+    Register::Pc,
+    Register::Sp,
+    Register::Ra,
+    Register::A0,
+    Register::A1,
+    Register::A2,
+    Register::A3,
+    Register::A4,
+    Register::A5,
+    Register::A6,
+];
+/// Message word with the number of the call (`errors-and-faults.md §4.2`).
+pub const UNKNOWN_SYSCALL_NUMBER: usize = 10;
+/// Length of an UnknownSyscall message (`errors-and-faults.md §4.2`).
+pub const UNKNOWN_SYSCALL_LENGTH: usize = 11;
+
+/// Registers of a UserException message, and of the reply to it (`errors-and-faults.md §4.3, §5`).
+pub const USER_EXCEPTION_REGISTERS: [Register; 2] = [Register::Pc, Register::Sp];
+/// Message word with scause (`errors-and-faults.md §4.3`).
+pub const USER_EXCEPTION_NUMBER: usize = 2;
+/// Message word with 0 (`errors-and-faults.md §4.3`).
+pub const USER_EXCEPTION_CODE: usize = 3;
+/// Length of a UserException message (`errors-and-faults.md §4.3`).
+pub const USER_EXCEPTION_LENGTH: usize = 4;
+
+/// Registers that the reply to a Timeout writes: the whole UserContext (`errors-and-faults.md §5`).
+pub const TIMEOUT_REPLY_REGISTERS: [Register; 32] = {
+    let mut registers = [Register::Pc; 32];
+    let mut index = 0;
+    while index < registers.len() && index < USER_CONTEXT_WORDS {
+        registers[index] = USER_CONTEXT[index];
+        index += 1;
+    }
+    registers
+};
+
+const _: () = {
+    assert!(USER_EXCEPTION_LENGTH == 4);
+    assert!(TIMEOUT_REPLY_REGISTERS.len() == 32);
+};
