@@ -87,6 +87,8 @@ pub enum Condition {
     X86Iommu,
     /// With the Arm SMC capability.
     Smc,
+    /// In no build of this kernel, but in others that have the same interface.
+    Never,
 }
 
 impl Condition {
@@ -101,6 +103,7 @@ impl Condition {
             Self::NotSmp => !options.smp(),
             Self::X86Iommu => options.x86_iommu,
             Self::Smc => options.smc,
+            Self::Never => false,
         }
     }
 }

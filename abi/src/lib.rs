@@ -14,6 +14,7 @@
 //! * what differs stands in [`aarch64`], [`riscv64`] and [`x86_64`], side by side and built always, so
 //!   that tools on the host can speak of any of them. `arch` is the one of the target at hand;
 //! * [`config`] holds the few build options that move numbers;
+//! * [`invocations`] lists every invocation with its checks in order, as data for the tests.
 //!
 //! Invariants:
 //!
@@ -31,6 +32,7 @@ pub mod cap_type;
 pub mod config;
 pub mod error;
 pub mod fault;
+pub mod invocations;
 pub mod label;
 pub mod message;
 pub mod object;
