@@ -123,9 +123,10 @@ const fn switch(value: Option<&str>, default: bool) -> bool {
 /// The value of a decimal number, or `default` where it is not given.
 const fn number(value: Option<&str>, default: u64) -> u64 {
     let Some(text) = value else { return default };
-    match u64::from_str_radix(text, 10) {
-        Ok(number) => number,
-        Err(_) => panic!("a KEEL_ number is not a decimal number"),
+    // A sign is more than a decimal number.
+    match (text.as_bytes(), u64::from_str_radix(text, 10)) {
+        ([b'0'..=b'9', ..], Ok(number)) => number,
+        _ => panic!("a KEEL_ number is not a decimal number"),
     }
 }
 
@@ -151,7 +152,19 @@ mod test {
 
     #[test]
     #[should_panic(expected = "not a decimal number")]
-    fn a_bad_number_is_refused() {
+    fn a_hexadecimal_number_is_refused() {
         number(Some("0x10"), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "not a decimal number")]
+    fn a_signed_number_is_refused() {
+        number(Some("+4"), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "not a decimal number")]
+    fn an_empty_number_is_refused() {
+        number(Some(""), 1);
     }
 }
