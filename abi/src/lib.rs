@@ -20,8 +20,9 @@
 //!
 //! * **A1** A number depends on nothing but [`config::Options`].
 //! * **A2** Every `#[repr(C)]` structure has its size and offsets asserted beside it.
-//! * **A3** A name that the options exclude still exists; its number then lies outside what user level
-//!   can express ([`label::is_absent`], [`object::is_absent`]), so that a `match` on it is never taken.
+//! * **A3** A name that the options exclude still exists. An excluded label has a number that no message
+//!   can carry ([`label::is_absent`]), so that a `match` on it is never taken; an excluded object type
+//!   has one beyond the architecture's count of types.
 
 #![no_std]
 #![forbid(unsafe_code)]

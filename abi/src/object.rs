@@ -22,15 +22,6 @@ pub const REPLY: u64 = 6;
 /// First type of the architecture (`objects.md §1`).
 pub const FIRST_ARCH: u64 = 7;
 
-/// What absent types of the architecture are numbered from, downward: no type register that counts
-/// from 0 gets there, and the kernel refuses it as too large.
-pub(crate) const ABSENT: u64 = u64::MAX;
-
-/// Whether the build options exclude the type that has this number.
-pub const fn is_absent(object_type: u64) -> bool {
-    object_type > ABSENT - 0x100
-}
-
 /// A CNode slot; a CNode of radix r takes r + 5 bits (`objects.md §2`).
 pub const SLOT_BITS: u32 = 5;
 /// TCB: always 11 here (`objects.md §2`).

@@ -3,7 +3,6 @@
 //! Object types and sizes of aarch64 (`objects.md §1, §2`).
 
 use crate::config::Options;
-use crate::object::ABSENT;
 
 /// 1 GiB page (`objects.md §1`).
 pub const HUGE_PAGE: u64 = 7;
@@ -15,8 +14,8 @@ pub const SMALL_PAGE: u64 = 9;
 pub const LARGE_PAGE: u64 = 10;
 /// Page table, of any level (`objects.md §1`).
 pub const PAGE_TABLE: u64 = 11;
-/// VCPU, at EL2 only (`objects.md §1`).
-pub const VCPU: u64 = if Options::BUILD.hyp { 12 } else { ABSENT };
+/// VCPU; elsewhere than at EL2 a placeholder that is too large (`objects.md §1`).
+pub const VCPU: u64 = if Options::BUILD.hyp { 12 } else { 0xfffe };
 /// Number of types: the first invalid one (`objects.md §1`).
 pub const COUNT: u64 = count(&Options::BUILD);
 

@@ -3,7 +3,6 @@
 //! Object types and sizes of x86_64 (`objects.md §1, §2`).
 
 use crate::config::Options;
-use crate::object::ABSENT;
 
 /// PDPT (`objects.md §1`).
 pub const PDPT: u64 = 7;
@@ -19,8 +18,8 @@ pub const LARGE_PAGE: u64 = 11;
 pub const PAGE_TABLE: u64 = 12;
 /// Page directory (`objects.md §1`).
 pub const PAGE_DIRECTORY: u64 = 13;
-/// IO page table, with the IOMMU only (`objects.md §1`).
-pub const IO_PAGE_TABLE: u64 = if Options::BUILD.x86_iommu { 14 } else { ABSENT };
+/// IO page table; without the IOMMU a placeholder that is too large (`objects.md §1`).
+pub const IO_PAGE_TABLE: u64 = if Options::BUILD.x86_iommu { 14 } else { 0xff_ffff };
 /// Number of types: the first invalid one (`objects.md §1`).
 pub const COUNT: u64 = count(&Options::BUILD);
 
