@@ -156,3 +156,32 @@ const _: () = {
         index += 1;
     }
 };
+
+#[cfg(test)]
+mod test {
+    use super::Register::*;
+
+    #[test]
+    fn indexes_are_those_of_the_sheet() {
+        let expected = [
+            (Pc, 0),
+            (Sp, 1),
+            (X0, 3),
+            (X8, 11),
+            (X16, 12),
+            (X18, 14),
+            (X30, 16),
+            (X9, 17),
+            (X15, 23),
+            (X19, 24),
+            (X25, 30),
+            (X26, 31),
+            (X28, 33),
+            (TpidrEl0, 34),
+            (TpidrroEl0, 35),
+        ];
+        for (register, index) in expected {
+            assert_eq!(register as usize, index, "{register:?}");
+        }
+    }
+}

@@ -4,7 +4,7 @@
 //!
 //! A reply may write the registers of these orders back; the words behind them only go out.
 
-use super::registers::{Register, USER_CONTEXT, USER_CONTEXT_WORDS};
+use super::registers::{Register, USER_CONTEXT};
 
 /// Registers of an UnknownSyscall message, and of the reply to it (`errors-and-faults.md §4.2, §5`).
 pub const UNKNOWN_SYSCALL_REGISTERS: [Register; 10] = [
@@ -37,7 +37,7 @@ pub const USER_EXCEPTION_LENGTH: usize = 4;
 pub const TIMEOUT_REPLY_REGISTERS: [Register; 32] = {
     let mut registers = [Register::Pc; 32];
     let mut index = 0;
-    while index < registers.len() && index < USER_CONTEXT_WORDS {
+    while index < registers.len() {
         registers[index] = USER_CONTEXT[index];
         index += 1;
     }
@@ -45,6 +45,9 @@ pub const TIMEOUT_REPLY_REGISTERS: [Register; 32] = {
 };
 
 const _: () = {
-    assert!(USER_EXCEPTION_LENGTH == 4);
-    assert!(TIMEOUT_REPLY_REGISTERS.len() == 32);
+    assert!(UNKNOWN_SYSCALL_NUMBER == UNKNOWN_SYSCALL_REGISTERS.len());
+    assert!(UNKNOWN_SYSCALL_LENGTH == UNKNOWN_SYSCALL_NUMBER + 1);
+    assert!(USER_EXCEPTION_NUMBER == USER_EXCEPTION_REGISTERS.len());
+    assert!(USER_EXCEPTION_LENGTH == USER_EXCEPTION_CODE + 1);
+    assert!(TIMEOUT_REPLY_REGISTERS[31] as usize == Register::Tp as usize);
 };

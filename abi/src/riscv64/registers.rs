@@ -141,3 +141,28 @@ const _: () = {
         index += 1;
     }
 };
+
+#[cfg(test)]
+mod test {
+    use super::Register::*;
+
+    #[test]
+    fn indexes_are_those_of_the_sheet() {
+        let expected = [
+            (Pc, 0),
+            (Ra, 1),
+            (Sp, 2),
+            (Gp, 3),
+            (S0, 4),
+            (S11, 15),
+            (A0, 16),
+            (A7, 23),
+            (T0, 24),
+            (T6, 30),
+            (Tp, 31),
+        ];
+        for (register, index) in expected {
+            assert_eq!(register as usize, index, "{register:?}");
+        }
+    }
+}

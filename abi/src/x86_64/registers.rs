@@ -105,3 +105,28 @@ const _: () = {
         index += 1;
     }
 };
+
+#[cfg(test)]
+mod test {
+    use super::Register::*;
+
+    #[test]
+    fn indexes_are_those_of_the_sheet() {
+        let expected = [
+            (Rip, 0),
+            (Rsp, 1),
+            (Rflags, 2),
+            (Rax, 3),
+            (Rsi, 7),
+            (Rdi, 8),
+            (Rbp, 9),
+            (R8, 10),
+            (R15, 17),
+            (FsBase, 18),
+            (GsBase, 19),
+        ];
+        for (register, index) in expected {
+            assert_eq!(register as usize, index, "{register:?}");
+        }
+    }
+}
