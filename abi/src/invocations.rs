@@ -80,7 +80,7 @@ pub struct Invocation {
     pub condition: Condition,
     /// Name of the row of success; `None` if it can only fail.
     pub success: Option<&'static str>,
-    /// The checks, step by step. The checks of one step exclude each other.
+    /// The checks in order, step by step. A slot lookup is one step of several checks.
     pub steps: &'static [&'static [Check]],
 }
 

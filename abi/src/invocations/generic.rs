@@ -183,10 +183,10 @@ pub const INVOCATIONS: &[Invocation] = &[
         7 TruncatedMessage "len < 6";
         8 IllegalOperation "source has a badge";
         9 IllegalOperation "source a CNode: guard and radix exceed 64 bits";
-        10 RevokeFirst "source an untyped with children";
-        11 IllegalOperation "source an unmapped table or unassigned root";
-        12 IllegalOperation "source cannot be copied: IRQControl, IOPortControl, zombie";
-        13 IllegalOperation on X86_64 when X86Iommu "source an IO space: PCI id set, or the domain is not free";
+        10 IllegalOperation on X86_64 when X86Iommu "source an IO space: PCI id set, or the domain is not free";
+        11 RevokeFirst "source an untyped with children";
+        12 IllegalOperation "source an unmapped table or unassigned root";
+        13 IllegalOperation "source cannot be copied: IRQControl, IOPortControl, zombie";
     ),
     invocation!("CNodeMove", label::CNODE_MOVE, CNode, ALL, Always;
         1 TruncatedMessage "len < 2";
