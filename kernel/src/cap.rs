@@ -1,0 +1,581 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Capabilities: the packed two-word form that slots store, and the `enum` that code matches on.
+//!
+//! Packing and unpacking are shifts and masks that vanish once inlined. Code that only asks one thing of a
+//! capability (its type, or its type and a right) asks the packed form, with one mask and one comparison.
+//!
+//! Layout of the first word, the same for all types:
+//!
+//! ```text
+//!  63   58 57     54 53      48 47                                  6 5    0
+//! +-------+---------+----------+-------------------------------------+------+
+//! |  tag  | device  |   bits   |  address of the object (bits 4..47) | low  |
+//! +-------+---------+----------+-------------------------------------+------+
+//! ```
+//!
+//! *bits* is a size, a guard size or a zombie's kind; *low* holds rights or a radix where the alignment of the
+//! object leaves room. The second word is a badge, a guard, a watermark, a mapping (ASID in bits 48..63, virtual
+//! address below) or a count.
+//!
+//! The tag is the number that `DebugCapIdentify` reports (`syscalls.md` §13); odd tags other than those of
+//! [`Cap`]'s own variants belong to the machine and are opaque here ([`Cap::Machine`]).
+//!
+//! Invariants:
+//! - **C1** `Cap::from(RawCap::from(cap)) == cap` for every capability with fields in range: addresses of kernel
+//!   objects are canonical 48-bit and aligned to their object, physical addresses below 2^48.
+//! - **C2** The all-zero pair is `Cap::Null`.
+
+use crate::object::{AsidPool, Endpoint, Notification, Reply, SchedContext, Table, Tcb};
+use crate::cspace::Slot;
+use crate::store::Ref;
+use crate::units::{Asid, Irq, KernelAddr, PhysAddr, VirtAddr};
+
+/// A capability as slots store it.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[repr(C)]
+pub struct RawCap {
+    /// Tag, address, sizes and rights: see the module's layout.
+    pub word0: u64,
+    /// Badge, guard, watermark, mapping or count.
+    pub word1: u64,
+}
+
+/// The type of a capability, as the packed form and `DebugCapIdentify` number it.
+pub mod tag {
+    /// No capability.
+    pub const NULL: u8 = 0;
+    /// A frame of memory.
+    pub const FRAME: u8 = 1;
+    /// Untyped memory.
+    pub const UNTYPED: u8 = 2;
+    /// A page table below the root.
+    pub const PAGE_TABLE: u8 = 3;
+    /// An endpoint.
+    pub const ENDPOINT: u8 = 4;
+    /// A notification.
+    pub const NOTIFICATION: u8 = 6;
+    /// A reply object.
+    pub const REPLY: u8 = 8;
+    /// The root of a virtual address space.
+    pub const VSPACE: u8 = 9;
+    /// A table of slots.
+    pub const CNODE: u8 = 10;
+    /// The authority to make ASID pools.
+    pub const ASID_CONTROL: u8 = 11;
+    /// A thread.
+    pub const TCB: u8 = 12;
+    /// A pool of address space identifiers.
+    pub const ASID_POOL: u8 = 13;
+    /// The authority to make interrupt handlers.
+    pub const IRQ_CONTROL: u8 = 14;
+    /// The authority over one interrupt.
+    pub const IRQ_HANDLER: u8 = 16;
+    /// An object that is being deleted.
+    pub const ZOMBIE: u8 = 18;
+    /// The authority over domains.
+    pub const DOMAIN_SET: u8 = 20;
+    /// A scheduling context.
+    pub const SCHED_CONTEXT: u8 = 22;
+    /// The authority over the time of one core.
+    pub const SCHED_CONTROL: u8 = 24;
+}
+
+/// Rights of endpoint, notification and reply capabilities, in the bits of the interface's rights word
+/// (`objects.md` §3.1).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(transparent)]
+pub struct Rights(u8);
+
+impl Rights {
+    /// Send or signal.
+    pub const WRITE: Self = Self(1);
+    /// Receive or wait.
+    pub const READ: Self = Self(2);
+    /// Pass capabilities on.
+    pub const GRANT: Self = Self(4);
+    /// Let the receiver reply.
+    pub const GRANT_REPLY: Self = Self(8);
+    /// All of them.
+    pub const ALL: Self = Self(15);
+    /// Read and write.
+    pub const READ_WRITE: Self = Self(3);
+
+    /// The rights in an interface word; the bits above are ignored.
+    #[must_use]
+    pub const fn from_word(word: u64) -> Self {
+        Self((word & 15) as u8)
+    }
+
+    /// Whether all of `other` is in here.
+    #[must_use]
+    pub const fn has(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// What is in both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// Whether a sender with these rights can be answered (`syscalls.md` §8).
+    #[must_use]
+    pub const fn can_be_answered(self) -> bool {
+        self.0 & (Self::GRANT.0 | Self::GRANT_REPLY.0) != 0
+    }
+
+    const fn word(self) -> u64 {
+        self.0 as u64
+    }
+}
+
+/// What a mapping of a frame allows (`objects.md` §3.1, `memory.md` §4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum VmRights {
+    /// User level cannot touch it.
+    #[default]
+    KernelOnly = 0,
+    /// Reading.
+    ReadOnly = 1,
+    /// Reading and writing.
+    ReadWrite = 2,
+}
+
+impl VmRights {
+    /// These rights, masked with what is asked for.
+    #[must_use]
+    pub const fn masked(self, asked: Rights) -> Self {
+        match self {
+            Self::ReadWrite if asked.has(Rights::READ_WRITE) => Self::ReadWrite,
+            Self::ReadWrite | Self::ReadOnly if asked.has(Rights::READ) => Self::ReadOnly,
+            _ => Self::KernelOnly,
+        }
+    }
+
+    const fn from_bits(bits: u64) -> Self {
+        match bits & 3 {
+            1 => Self::ReadOnly,
+            2 => Self::ReadWrite,
+            _ => Self::KernelOnly,
+        }
+    }
+}
+
+/// Untyped memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UntypedCap {
+    /// Where the memory begins.
+    pub base: PhysAddr,
+    /// Log2 of its size in bytes.
+    pub bits: u8,
+    /// Whether it is device memory, from which only frames and untypeds can be made.
+    pub device: bool,
+    /// Bytes from the base that have been given away or are not clear.
+    pub watermark: u64,
+}
+
+/// An endpoint or a notification.
+#[derive(Debug, PartialEq, Eq)]
+pub struct IpcCap<T> {
+    /// The object.
+    pub object: Ref<T>,
+    /// What a receiver sees of this capability.
+    pub badge: u64,
+    /// What it allows.
+    pub rights: Rights,
+}
+
+impl<T> Clone for IpcCap<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<T> Copy for IpcCap<T> {}
+
+/// A table of slots.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CNodeCap {
+    /// The first slot.
+    pub slots: Ref<Slot>,
+    /// Log2 of the number of slots.
+    pub radix: u8,
+    /// Number of guard bits.
+    pub guard_bits: u8,
+    /// The guard, in the low `guard_bits` bits.
+    pub guard: u64,
+}
+
+/// A frame of memory and where this capability maps it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FrameCap {
+    /// Where the memory begins.
+    pub base: PhysAddr,
+    /// 0 for the smallest page, 1 for the next, 2 for the largest: 12, 21, 30 bits.
+    pub level: u8,
+    /// Whether it is device memory.
+    pub device: bool,
+    /// What it allows.
+    pub rights: VmRights,
+    /// The mapping, if there is one.
+    pub mapping: Mapping,
+}
+
+impl FrameCap {
+    /// Log2 of the size in bytes.
+    #[must_use]
+    pub const fn bits(&self) -> u8 {
+        page_bits(self.level)
+    }
+}
+
+/// Log2 of the span of an entry of a table at `level`, 0 being the level of the smallest pages.
+#[must_use]
+pub const fn page_bits(level: u8) -> u8 {
+    12 + 9 * level
+}
+
+/// Where a frame or a table is mapped. `asid` 0: nowhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Mapping {
+    /// The address space, 0 for none.
+    pub asid: Asid,
+    /// The address, page aligned.
+    pub address: VirtAddr,
+    /// A number of the machine's choice (0..3): what kind of mapping it is, where it has several.
+    pub kind: u8,
+}
+
+impl Mapping {
+    /// Mapped nowhere.
+    pub const NONE: Self = Self { asid: 0, address: VirtAddr(0), kind: 0 };
+
+    /// Whether it is a mapping.
+    #[must_use]
+    pub const fn is_some(&self) -> bool {
+        self.asid != 0
+    }
+
+    const fn word(self) -> u64 {
+        (self.asid as u64) << 48 | self.address.0 & MAPPED_ADDRESS_MASK | self.kind as u64 & 3
+    }
+
+    const fn from_word(word: u64) -> Self {
+        Self { asid: (word >> 48) as u16, address: VirtAddr(word & MAPPED_ADDRESS_MASK), kind: (word & 3) as u8 }
+    }
+}
+
+const MAPPED_ADDRESS_MASK: u64 = 0x0000_ffff_ffff_f000;
+
+/// A page table below the root.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TableCap {
+    /// The table.
+    pub table: Ref<Table>,
+    /// The level of its entries on machines that have a type per level, else 0.
+    pub level: u8,
+    /// The mapping, if there is one.
+    pub mapping: Mapping,
+}
+
+/// The root of a virtual address space.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct VSpaceCap {
+    /// The root table.
+    pub root: Ref<Table>,
+    /// The identifier assigned, 0 for none.
+    pub asid: Asid,
+}
+
+/// What is being deleted (`object/delete.rs`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ZombieKind {
+    /// A thread, with its slots.
+    Tcb,
+    /// A CNode of this radix.
+    CNode {
+        /// Log2 of the number of slots.
+        radix: u8,
+    },
+    /// An endpoint.
+    Endpoint,
+    /// A notification.
+    Notification,
+    /// A pool of address spaces.
+    AsidPool,
+    /// A page table or a root.
+    Table,
+}
+
+/// An object whose last capability was deleted and that is being taken apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ZombieCap {
+    /// The object.
+    pub object: KernelAddr,
+    /// What it was.
+    pub kind: ZombieKind,
+    /// How much is left, in units of the kind: slots for TCB and CNode.
+    pub left: u64,
+}
+
+/// A capability.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cap {
+    /// No capability.
+    Null,
+    /// Untyped memory.
+    Untyped(UntypedCap),
+    /// An endpoint.
+    Endpoint(IpcCap<Endpoint>),
+    /// A notification.
+    Notification(IpcCap<Notification>),
+    /// A reply object, and whether replies through it pass capabilities.
+    Reply {
+        /// The object.
+        object: Ref<Reply>,
+        /// [`Rights::GRANT`] or nothing.
+        rights: Rights,
+    },
+    /// A table of slots.
+    CNode(CNodeCap),
+    /// A thread.
+    Tcb(Ref<Tcb>),
+    /// A scheduling context.
+    SchedContext {
+        /// The object.
+        object: Ref<SchedContext>,
+        /// Log2 of its size in bytes.
+        bits: u8,
+    },
+    /// The authority over the time of one core.
+    SchedControl {
+        /// The core.
+        core: u16,
+    },
+    /// The authority over domains.
+    DomainSet,
+    /// The authority to make interrupt handlers.
+    IrqControl,
+    /// The authority over one interrupt.
+    IrqHandler(Irq),
+    /// An object that is being deleted.
+    Zombie(ZombieCap),
+    /// A frame of memory.
+    Frame(FrameCap),
+    /// A page table.
+    Table(TableCap),
+    /// The root of a virtual address space.
+    VSpace(VSpaceCap),
+    /// The authority to make ASID pools.
+    AsidControl,
+    /// A pool of address space identifiers.
+    AsidPool {
+        /// The object.
+        pool: Ref<AsidPool>,
+        /// The first of its identifiers.
+        base: Asid,
+    },
+    /// A capability that only this machine has; the machine reads it.
+    Machine(RawCap),
+}
+
+const TAG_SHIFT: u32 = 58;
+const DEVICE_BIT: u64 = 1 << 54;
+const BITS_SHIFT: u32 = 48;
+const BITS_MASK: u64 = 63;
+const PHYS_MASK: u64 = 0x0000_ffff_ffff_fff0;
+const LOW_MASK: u64 = 63;
+
+const fn head(tag: u8, address: u64, bits: u8, low: u64) -> u64 {
+    (tag as u64) << TAG_SHIFT | (bits as u64 & BITS_MASK) << BITS_SHIFT | address & PHYS_MASK | low
+}
+
+impl RawCap {
+    /// No capability.
+    pub const NULL: Self = Self { word0: 0, word1: 0 };
+
+    /// The tag.
+    #[must_use]
+    pub const fn tag(self) -> u8 {
+        (self.word0 >> TAG_SHIFT) as u8
+    }
+
+    /// Whether there is no capability.
+    #[must_use]
+    pub const fn is_null(self) -> bool {
+        self.tag() == tag::NULL
+    }
+
+    /// Whether it is of type `tag` and has `rights`, in one comparison.
+    #[must_use]
+    pub const fn is_with(self, tag: u8, rights: Rights) -> bool {
+        let mask = 63 << TAG_SHIFT | rights.word();
+        self.word0 & mask == head(tag, 0, 0, rights.word())
+    }
+
+    /// The field *bits*.
+    const fn bits(self) -> u8 {
+        (self.word0 >> BITS_SHIFT & BITS_MASK) as u8
+    }
+
+    /// The address of the kernel object, of which the low `aligned` bits are zero.
+    const fn kernel_address(self, aligned: u32) -> u64 {
+        // Bits 4..47, sign-extended from bit 47, without the low field.
+        (((self.word0 << 16) as i64 >> 16) as u64) >> aligned << aligned
+    }
+
+    fn object<T>(self, aligned: u32) -> Option<Ref<T>> {
+        Ref::at(KernelAddr(self.kernel_address(aligned)))
+    }
+
+    fn rights(self) -> Rights {
+        Rights::from_word(self.word0)
+    }
+
+    fn physical(self, aligned: u32) -> PhysAddr {
+        PhysAddr((self.word0 & PHYS_MASK) >> aligned << aligned)
+    }
+}
+
+impl From<Cap> for RawCap {
+    #[inline(always)]
+    fn from(cap: Cap) -> Self {
+        let pair = |word0, word1| Self { word0, word1 };
+        match cap {
+            Cap::Null => Self::NULL,
+            Cap::Untyped(c) => {
+                let device = if c.device { DEVICE_BIT } else { 0 };
+                pair(head(tag::UNTYPED, c.base.0, c.bits, 0) | device, c.watermark)
+            }
+            Cap::Endpoint(c) => pair(head(tag::ENDPOINT, c.object.address().0, 0, c.rights.word()), c.badge),
+            Cap::Notification(c) => {
+                pair(head(tag::NOTIFICATION, c.object.address().0, 0, c.rights.word()), c.badge)
+            }
+            Cap::Reply { object, rights } => pair(head(tag::REPLY, object.address().0, 0, rights.word()), 0),
+            Cap::CNode(c) => {
+                pair(head(tag::CNODE, c.slots.address().0, c.guard_bits, c.radix as u64 & LOW_MASK), c.guard)
+            }
+            Cap::Tcb(tcb) => pair(head(tag::TCB, tcb.address().0, 0, 0), 0),
+            Cap::SchedContext { object, bits } => {
+                pair(head(tag::SCHED_CONTEXT, object.address().0, bits, 0), 0)
+            }
+            Cap::SchedControl { core } => pair(head(tag::SCHED_CONTROL, 0, 0, 0), core as u64),
+            Cap::DomainSet => pair(head(tag::DOMAIN_SET, 0, 0, 0), 0),
+            Cap::IrqControl => pair(head(tag::IRQ_CONTROL, 0, 0, 0), 0),
+            Cap::IrqHandler(irq) => pair(head(tag::IRQ_HANDLER, 0, 0, 0), irq.0 as u64),
+            Cap::Zombie(c) => pair(head(tag::ZOMBIE, c.object.0, c.kind.number(), 0), c.left),
+            Cap::Frame(c) => {
+                let device = if c.device { DEVICE_BIT } else { 0 };
+                let low = (c.level as u64 & 3) << 2 | c.rights as u64;
+                pair(head(tag::FRAME, c.base.0, 0, low) | device, c.mapping.word())
+            }
+            Cap::Table(c) => {
+                pair(head(tag::PAGE_TABLE, c.table.address().0, 0, c.level as u64 & 3), c.mapping.word())
+            }
+            Cap::VSpace(c) => pair(head(tag::VSPACE, c.root.address().0, 0, 0), c.asid as u64),
+            Cap::AsidControl => pair(head(tag::ASID_CONTROL, 0, 0, 0), 0),
+            Cap::AsidPool { pool, base } => pair(head(tag::ASID_POOL, pool.address().0, 0, 0), base as u64),
+            Cap::Machine(raw) => raw,
+        }
+    }
+}
+
+impl From<RawCap> for Cap {
+    #[inline(always)]
+    fn from(raw: RawCap) -> Self {
+        Self::unpack(raw).unwrap_or(Self::Null)
+    }
+}
+
+impl Cap {
+    /// The capability of a packed pair; none where an object's address is 0, which C1 excludes.
+    #[inline(always)]
+    fn unpack(raw: RawCap) -> Option<Self> {
+        Some(match raw.tag() {
+            tag::NULL => Self::Null,
+            tag::UNTYPED => Self::Untyped(UntypedCap {
+                base: raw.physical(4),
+                bits: raw.bits(),
+                device: raw.word0 & DEVICE_BIT != 0,
+                watermark: raw.word1,
+            }),
+            tag::ENDPOINT => {
+                Self::Endpoint(IpcCap { object: raw.object(4)?, badge: raw.word1, rights: raw.rights() })
+            }
+            tag::NOTIFICATION => {
+                Self::Notification(IpcCap { object: raw.object(4)?, badge: raw.word1, rights: raw.rights() })
+            }
+            tag::REPLY => Self::Reply { object: raw.object(5)?, rights: raw.rights() },
+            tag::CNODE => Self::CNode(CNodeCap {
+                slots: raw.object(6)?,
+                radix: (raw.word0 & LOW_MASK) as u8,
+                guard_bits: raw.bits(),
+                guard: raw.word1,
+            }),
+            tag::TCB => Self::Tcb(raw.object(6)?),
+            tag::SCHED_CONTEXT => Self::SchedContext { object: raw.object(6)?, bits: raw.bits() },
+            tag::SCHED_CONTROL => Self::SchedControl { core: raw.word1 as u16 },
+            tag::DOMAIN_SET => Self::DomainSet,
+            tag::IRQ_CONTROL => Self::IrqControl,
+            tag::IRQ_HANDLER => Self::IrqHandler(Irq(raw.word1 as u32)),
+            tag::ZOMBIE => Self::Zombie(ZombieCap {
+                object: KernelAddr(raw.kernel_address(4)),
+                kind: ZombieKind::from_number(raw.bits()),
+                left: raw.word1,
+            }),
+            tag::FRAME => Self::Frame(FrameCap {
+                base: raw.physical(12),
+                level: (raw.word0 >> 2 & 3) as u8,
+                device: raw.word0 & DEVICE_BIT != 0,
+                rights: VmRights::from_bits(raw.word0),
+                mapping: Mapping::from_word(raw.word1),
+            }),
+            tag::PAGE_TABLE => Self::Table(TableCap {
+                table: raw.object(12)?,
+                level: (raw.word0 & 3) as u8,
+                mapping: Mapping::from_word(raw.word1),
+            }),
+            tag::VSPACE => Self::VSpace(VSpaceCap { root: raw.object(12)?, asid: raw.word1 as u16 }),
+            tag::ASID_CONTROL => Self::AsidControl,
+            tag::ASID_POOL => Self::AsidPool { pool: raw.object(12)?, base: raw.word1 as u16 },
+            _ => Self::Machine(raw),
+        })
+    }
+
+    /// Whether there is no capability.
+    #[must_use]
+    pub const fn is_null(&self) -> bool {
+        matches!(self, Self::Null)
+    }
+}
+
+const ZOMBIE_TCB: u8 = 0;
+const ZOMBIE_ENDPOINT: u8 = 60;
+const ZOMBIE_NOTIFICATION: u8 = 61;
+const ZOMBIE_ASID_POOL: u8 = 62;
+const ZOMBIE_TABLE: u8 = 63;
+
+impl ZombieKind {
+    const fn number(self) -> u8 {
+        match self {
+            Self::Tcb => ZOMBIE_TCB,
+            Self::CNode { radix } => radix,
+            Self::Endpoint => ZOMBIE_ENDPOINT,
+            Self::Notification => ZOMBIE_NOTIFICATION,
+            Self::AsidPool => ZOMBIE_ASID_POOL,
+            Self::Table => ZOMBIE_TABLE,
+        }
+    }
+
+    const fn from_number(number: u8) -> Self {
+        match number {
+            ZOMBIE_TCB => Self::Tcb,
+            ZOMBIE_ENDPOINT => Self::Endpoint,
+            ZOMBIE_NOTIFICATION => Self::Notification,
+            ZOMBIE_ASID_POOL => Self::AsidPool,
+            ZOMBIE_TABLE => Self::Table,
+            radix => Self::CNode { radix },
+        }
+    }
+}
