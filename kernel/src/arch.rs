@@ -17,6 +17,7 @@ use crate::invocation::{Message, Preempted};
 use crate::object::{Registers, Table, Tcb};
 use crate::store::{Memory, Ref, Store};
 use crate::units::{Asid, Irq, PhysAddr, Ticks, VirtAddr};
+use core::ops::RangeInclusive;
 
 /// What an entry of a page table holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,6 +112,10 @@ pub trait Arch: Sized + 'static {
     const REGISTERS: RegisterMap;
     /// Whether mapping a frame over another one is refused (DeleteFirst) or replaces it (`memory.md` §5).
     const REFUSE_OVERMAP: bool;
+    /// The attributes with which the root task's image is mapped: ordinary memory, executable (`boot.md` §3).
+    const IMAGE_ATTRIBUTES: u64;
+    /// The same for its IPC buffer and BootInfo: not executable where the machine can say so.
+    const DATA_ATTRIBUTES: u64;
 
     // --- registers -------------------------------------------------------------------------------------------
 
@@ -136,9 +141,10 @@ pub trait Arch: Sized + 'static {
     fn interrupt_pending(&mut self) -> bool;
     /// Takes the most urgent interrupt from the controller, if there is one.
     fn take_interrupt(&mut self) -> Option<TakenInterrupt>;
-    /// Ends the handling of an interrupt that stays with the kernel (timer, dropped ones).
+    /// Ends the handling of a taken interrupt that nobody has a handler of.
     fn end_interrupt(&mut self, irq: Irq);
-    /// After delivery of `irq`: it does not come again until [`Self::ack_interrupt`].
+    /// Ends the handling of a taken interrupt that has a handler: it does not come again until
+    /// [`Self::ack_interrupt`].
     fn hold_interrupt(&mut self, irq: Irq);
     /// The handler has acknowledged `irq`: it may come again.
     fn ack_interrupt(&mut self, irq: Irq);
@@ -171,6 +177,10 @@ pub trait Arch: Sized + 'static {
     fn flush_page(&mut self, asid: Asid, address: VirtAddr);
     /// Forgets cached translations of an address space.
     fn flush_asid(&mut self, asid: Asid);
+    /// The address spaces with these identifiers (one, or a whole pool) have ended: their cached translations are
+    /// forgotten, and if one of them is loaded, the empty one takes its place. A pool must not cost a round per
+    /// identifier: forgetting everybody's translations is right then.
+    fn forget_spaces(&mut self, asids: RangeInclusive<Asid>);
     /// Makes cleared memory of a new frame or table coherent for device, walker and instruction fetch.
     fn cleared(&mut self, physical: PhysAddr, bytes: u64);
 
@@ -202,7 +212,7 @@ pub trait Arch: Sized + 'static {
     ) -> Result<u64, Preempted>;
     /// The label of a portable paging operation on this machine.
     fn paging_label(label: u64) -> Option<PagingLabel>;
-    /// Decodes an IRQControl invocation other than the plain Get and Trigger.
+    /// Decodes an IRQControl invocation other than the plain Get and Trigger: IllegalOperation for an unknown label.
     fn decode_irq_control(kernel: &Kernel<Self>, message: &Message) -> Result<Self::Invocation, Error>;
     /// The label of IRQControl's Trigger variant.
     const IRQ_TRIGGER_LABEL: u64;
@@ -230,7 +240,7 @@ pub trait Arch: Sized + 'static {
 /// An interrupt that the controller handed out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum TakenInterrupt {
-    /// The kernel's timer.
+    /// The kernel's timer. The machine has ended it at the controller: it comes again at the next deadline.
     Timer,
     /// A device's, or a software interrupt's.
     Device(Irq),

@@ -58,7 +58,7 @@ pub enum Invocation<A: Arch> {
     /// On domains.
     Domain(domain::Invocation),
     /// On interrupts.
-    Irq(irq::Invocation<A>),
+    Irq(irq::Invocation),
     /// On a frame.
     Frame(frame::Invocation),
     /// On a page table.
@@ -113,7 +113,7 @@ impl<A: Arch> Kernel<A> {
                 self.decode_sched_control(core, message).map(Invocation::SchedControl)
             }
             Cap::DomainSet => self.decode_domain_set(message).map(Invocation::Domain),
-            Cap::IrqControl => self.decode_irq_control(message).map(Invocation::Irq),
+            Cap::IrqControl => self.decode_irq_control(message),
             Cap::IrqHandler(irq) => self.decode_irq_handler(irq, message).map(Invocation::Irq),
             Cap::Frame(_) | Cap::Table(_) | Cap::VSpace(_) | Cap::AsidControl | Cap::AsidPool { .. } => {
                 self.decode_paging(cap, message)
@@ -175,8 +175,9 @@ impl Message {
     }
 }
 
-/// The length of a message that a thread without a buffer can send or receive.
-pub const fn length_without_buffer(info: MessageInfo) -> u64 {
+/// The number of words that a thread with this IPC buffer, or without one, can send or receive of a message.
+#[must_use]
+pub fn usable_length(info: MessageInfo, buffer: Option<KernelAddr>) -> u64 {
     let length = info.length() as u64;
-    if length < MESSAGE_REGISTERS as u64 { length } else { MESSAGE_REGISTERS as u64 }
+    if buffer.is_some() { length } else { length.min(MESSAGE_REGISTERS as u64) }
 }
