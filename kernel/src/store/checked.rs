@@ -1,2 +1,202 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
+//! The host's memory: one allocation that stands for physical memory, and a map of what lives in it.
+//!
+//! Each access through the store comes here with its kind, address and size and is compared with the map. What the
+//! metal would silently get wrong panics here: a handle to a dead object, or at the wrong type; an object laid over
+//! another one; clearing under a live object; an object made from memory that was not cleared.
+//!
+//! ```text
+//!   physical:   base ......................................... base + bytes       (device memory: outside)
+//!   allocation: | Slots |Tcb| free | Frame | free ........... |
+//! ```
+//!
+//! Invariants:
+//! - **M1** Live regions do not overlap and are aligned to their size, a power of two (but see
+//!   [`CheckedMemory::created`] on regions that no user level retyped).
+//! - **M2** All pointers handed out are derived from the one pointer of the allocation, which nothing else uses:
+//!   the rules of aliasing are those of the references that the store makes, and Miri can check them.
+//! - **M3** Memory of a region that died is filled with junk, until it is cleared.
+
+use super::{Kind, Memory};
+use crate::cspace::{SLOT_BITS, Slot};
+use crate::object::sched_context::HEADER_BYTES;
+use crate::object::tcb::{TCB_SLOTS, Tcb};
+use crate::units::{KernelAddr, PhysAddr};
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::collections::BTreeMap;
+use std::mem::offset_of;
+use std::ptr::NonNull;
+
+/// What a dead region is filled with.
+const JUNK: u8 = 0xdd;
+
+/// Of a dead region, at most this much is filled with junk.
+const JUNK_BYTES: u64 = 1 << 16;
+
+/// The allocation's alignment: that of a page, so more than that of any object.
+const ALIGNMENT: usize = 4096;
+
+/// A live object, or memory that user level can map.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Region {
+    /// What lives there.
+    pub kind: Kind,
+    /// Where it begins.
+    pub address: KernelAddr,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl Region {
+    /// The first address behind it.
+    #[must_use]
+    pub const fn end(&self) -> u64 {
+        self.address.0 + self.bytes
+    }
+}
+
+/// Memory that checks each access.
+#[derive(Debug)]
+pub struct CheckedMemory {
+    pointer: NonNull<u8>,
+    layout: Layout,
+    /// Kernel address of the first byte.
+    start: u64,
+    live: BTreeMap<u64, Region>,
+}
+
+impl CheckedMemory {
+    /// Zeroed memory of `bytes` bytes that lies at the physical address `base`, which the kernel sees at
+    /// `base + window`.
+    #[must_use]
+    pub fn new(window: u64, base: PhysAddr, bytes: u64) -> Self {
+        assert!(bytes > 0 && (base.0 | bytes).is_multiple_of(ALIGNMENT as u64), "memory is whole pages");
+        let layout = Layout::from_size_align(bytes as usize, ALIGNMENT).expect("a size that the host can have");
+        // SAFETY: the layout is not of size 0.
+        let pointer = unsafe { alloc_zeroed(layout) };
+        let Some(pointer) = NonNull::new(pointer) else { handle_alloc_error(layout) };
+        Self { pointer, layout, start: base.0.wrapping_add(window), live: BTreeMap::new() }
+    }
+
+    /// The live regions by address.
+    pub fn regions(&self) -> impl Iterator<Item = Region> {
+        self.live.values().copied()
+    }
+
+    /// The live region in which `address` lies.
+    #[must_use]
+    pub fn region_at(&self, address: KernelAddr) -> Option<Region> {
+        let (_, region) = self.live.range(..=address.0).next_back()?;
+        (address.0 < region.end()).then_some(*region)
+    }
+
+    /// The live regions that overlap `bytes` bytes at `address`.
+    pub fn regions_within(&self, address: KernelAddr, bytes: u64) -> impl Iterator<Item = Region> {
+        let before = self.region_at(address).filter(|region| region.address != address);
+        before.into_iter().chain(self.live.range(address.0..address.0.saturating_add(bytes)).map(|(_, r)| *r))
+    }
+
+    /// Whether these bytes are backed by memory: device memory is not.
+    #[must_use]
+    pub fn is_backed(&self, address: KernelAddr, bytes: u64) -> bool {
+        let size = self.layout.size() as u64;
+        address.0.checked_sub(self.start).is_some_and(|offset| offset <= size && bytes <= size - offset)
+    }
+
+    /// The host's pointer to backed memory.
+    fn at(&self, address: KernelAddr, bytes: u64) -> *mut u8 {
+        assert!(self.is_backed(address, bytes), "{address:x?} (+{bytes:#x}) is not memory");
+        // By M2 derived from the one pointer; in bounds by the line above.
+        self.pointer.as_ptr().wrapping_add((address.0 - self.start) as usize)
+    }
+
+    fn bytes_mut(&mut self, address: KernelAddr, bytes: u64) -> &mut [u8] {
+        let pointer = self.at(address, bytes);
+        // SAFETY: in bounds of the allocation, which is initialised; and nothing else refers to it now, because the
+        // store's references borrow the store, in which `self` is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(pointer, bytes as usize) }
+    }
+
+    fn require_dead(&self, address: KernelAddr, bytes: u64) {
+        if let Some(region) = self.regions_within(address, bytes).next() {
+            panic!("{address:x?} (+{bytes:#x}) overlaps the live {region:x?}");
+        }
+    }
+}
+
+impl Drop for CheckedMemory {
+    fn drop(&mut self) {
+        // SAFETY: allocated in `new` with this layout, and nothing uses it any more: no reference outlives the
+        // store that owns `self`.
+        unsafe { dealloc(self.pointer.as_ptr(), self.layout) }
+    }
+}
+
+/// Whether an access of kind `kind` to `bytes` bytes at `offset` in `region` is one that its type permits.
+fn is_legal(region: &Region, kind: Kind, offset: u64, bytes: u64) -> bool {
+    const SLOT_BYTES: u64 = 1 << SLOT_BITS;
+    const TCB_SLOTS_AT: u64 = offset_of!(Tcb, slots) as u64;
+    let in_bounds = offset + bytes <= region.bytes;
+    let element_from = |first: u64, size: u64| {
+        bytes == size && offset >= first && (offset - first).is_multiple_of(size)
+    };
+    in_bounds
+        && match (region.kind, kind) {
+            (Kind::Slots, Kind::Slots) => element_from(0, SLOT_BYTES),
+            (Kind::Tcb, Kind::Slots) => {
+                element_from(TCB_SLOTS_AT, SLOT_BYTES) && offset < TCB_SLOTS_AT + TCB_SLOTS * SLOT_BYTES
+            }
+            (Kind::SchedContext, Kind::SchedContext) => {
+                offset == 0 && bytes == HEADER_BYTES || element_from(HEADER_BYTES, 16)
+            }
+            (Kind::Frame, Kind::Frame) => element_from(0, 8),
+            (alive, kind) => alive == kind && offset == 0,
+        }
+}
+
+const _: () = assert!(size_of::<Slot>() == 1 << SLOT_BITS);
+
+// SAFETY: `pointer` is in bounds of the allocation (`at`), which lives as long as `self`; one address gives the same
+// pointer each time, and by M1 two live objects never share a byte.
+unsafe impl Memory for CheckedMemory {
+    fn pointer(&self, kind: Kind, address: KernelAddr, bytes: u64) -> *mut u8 {
+        if kind == Kind::Free {
+            self.require_dead(address, bytes);
+        } else {
+            let Some(region) = self.region_at(address) else {
+                panic!("{kind:?} {address:x?} (+{bytes:#x}): nothing lives there");
+            };
+            let offset = address.0 - region.address.0;
+            assert!(is_legal(&region, kind, offset, bytes), "{kind:?} {address:x?} (+{bytes:#x}) in {region:x?}");
+        }
+        self.at(address, bytes)
+    }
+
+    /// A region of any size is taken (the interrupt slots are no object), but an object has the alignment of its
+    /// size. Only frames may lie outside memory, being device memory, or hold something already.
+    fn created(&mut self, kind: Kind, address: KernelAddr, bytes: u64) {
+        let region = Region { kind, address, bytes };
+        assert!(kind != Kind::Free && bytes > 0, "{region:x?} is no object");
+        if bytes.is_power_of_two() {
+            assert!(address.0.is_multiple_of(bytes), "{region:x?} is misaligned");
+        }
+        self.require_dead(address, bytes);
+        if kind != Kind::Frame {
+            let is_clear = self.bytes_mut(address, bytes).iter().all(|&byte| byte == 0);
+            assert!(is_clear, "{region:x?} is made from memory that is not clear");
+        }
+        self.live.insert(address.0, region);
+    }
+
+    fn destroyed(&mut self, kind: Kind, address: KernelAddr) {
+        let region = self.live.remove(&address.0).filter(|region| region.kind == kind);
+        let Some(region) = region else { panic!("{kind:?} {address:x?} dies, but does not live") };
+        if self.is_backed(address, region.bytes) {
+            self.bytes_mut(address, region.bytes.min(JUNK_BYTES)).fill(JUNK);
+        }
+    }
+}
+
+#[cfg(test)]
+mod test;

@@ -6,10 +6,12 @@ use super::*;
 use crate::host::{Host, random::Random};
 use crate::object::bits;
 use crate::store::{Kind, checked::CheckedMemory};
-use crate::units::PhysAddr;
+use crate::arch::Arch;
+use crate::units::{KernelAddr, PhysAddr};
 use std::collections::BTreeMap;
 
 const THREADS: u64 = 300;
+const BASE: PhysAddr = PhysAddr(0x4000_0000);
 
 /// A tree and what it should be.
 struct Both {
@@ -20,15 +22,15 @@ struct Both {
 
 impl Both {
     fn new() -> Self {
-        let mut store = Store::<Host>::new(CheckedMemory::new(Host::PHYS_WINDOW, 1 << 20));
+        let mut store = Store::<Host>::new(CheckedMemory::new(Host::PHYS_WINDOW, BASE, 1 << 20));
         for number in 0..THREADS {
             store.created(Kind::Tcb, Self::address(number), 1 << bits::TCB);
         }
         Self { store, root: None, model: BTreeMap::new() }
     }
 
-    fn address(number: u64) -> crate::units::KernelAddr {
-        Store::<Host>::window(PhysAddr(CheckedMemory::BASE.0 + (number << bits::TCB)))
+    fn address(number: u64) -> KernelAddr {
+        Store::<Host>::window(PhysAddr(BASE.0 + (number << bits::TCB)))
     }
 
     fn thread(number: u64) -> Ref<Tcb> {
