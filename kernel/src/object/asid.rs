@@ -1,12 +1,46 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Address space identifiers and their pools.
+//!
+//! An address space is named by a small number, its ASID, wherever a reference could become stale: in capabilities
+//! to frames and tables, in the machine's cached translations. Pools of 512 numbers each say which root a number
+//! stands for now; a number that stands for nothing makes everything recorded under it stale, at once.
+//!
+//! ```text
+//!   root, unassigned --Assign--> root with ASID n         last capability to root deleted: n is free again
+//!                                pool[n % 512] = root      pool deleted: all its roots are unusable for good
+//! ```
+//!
+//! Invariants:
+//! - **V1** `pools[p]` is set exactly while pool number `p` is alive; `pool.roots[i]` is set exactly while a live
+//!   root has ASID `512·p + i` through this pool.
+//! - **V2** A root stands in at most one place: Assign takes only unassigned ones, and assigned capabilities stay so.
+//! - **V3** No cached translation is tagged with a number that stands for nothing: whoever takes a root out of its
+//!   place has the machine forget it before the number is given out again.
+//! - **V4** ASID 0 stands for nothing, ever.
+//!
+//! Bound: finding a free number looks at 128 pools or 512 places. Deletion of a pool is one step: its 512 roots are
+//! cut off by forgetting the pool, and the machine forgets all cached translations rather than some.
 
-use super::Table;
-use crate::store::{Kind, Object, Ref};
+use super::{Table, bits};
+use crate::Kernel;
+use crate::arch::Arch;
+use crate::cap::{Cap, UntypedCap, VSpaceCap};
+use crate::cdt::{self, Flags};
+use crate::cspace::{Slot, empty_slot};
+use crate::error::{Error, LookupFailure};
+use crate::invocation::{Message, Preempted};
+use crate::store::{Kind, Object, Ref, Store};
+use crate::units::Asid;
+use core::marker::PhantomData;
 
 /// Identifiers in a pool.
 pub const POOL_ENTRIES: usize = 512;
+
+/// The most pools that a machine can have: with them an [`Asid`] just holds all identifiers.
+pub const MAX_POOLS: usize = 128;
+
+const _: () = assert!(MAX_POOLS * POOL_ENTRIES == 1 << Asid::BITS);
 
 /// A pool of identifiers: the root of the address space that each stands for.
 #[derive(Clone, Copy, Debug)]
@@ -16,9 +50,230 @@ pub struct AsidPool {
     pub roots: [Option<Ref<Table>>; POOL_ENTRIES],
 }
 
-const _: () = assert!(size_of::<AsidPool>() == 1 << super::bits::ASID_POOL);
+const _: () = assert!(size_of::<AsidPool>() == 1 << bits::ASID_POOL);
 
 // SAFETY: options of non-zero words; none is zero.
 unsafe impl Object for AsidPool {
     const KIND: Kind = Kind::AsidPool;
+}
+
+/// All pools, by number.
+pub struct AsidPools<A: Arch> {
+    pools: [Option<Ref<AsidPool>>; MAX_POOLS],
+    machine: PhantomData<fn() -> A>,
+}
+
+impl<A: Arch> AsidPools<A> {
+    /// No pools.
+    #[must_use]
+    pub const fn new() -> Self {
+        const { assert!(A::ASID_POOLS <= MAX_POOLS) };
+        Self { pools: [None; MAX_POOLS], machine: PhantomData }
+    }
+
+    /// The pool that `asid` belongs to, if it is alive.
+    #[must_use]
+    pub fn pool(&self, asid: Asid) -> Option<Ref<AsidPool>> {
+        self.pools[number(asid)]
+    }
+
+    /// The first identifier of the lowest pool that does not exist.
+    fn first_free(&self) -> Option<Asid> {
+        let free = self.pools.iter().take(A::ASID_POOLS).position(Option::is_none)?;
+        Some((free * POOL_ENTRIES) as Asid)
+    }
+
+    /// Makes `pool` the one that begins with identifier `base`.
+    pub(crate) fn set(&mut self, base: Asid, pool: Option<Ref<AsidPool>>) {
+        self.pools[number(base)] = pool;
+    }
+}
+
+impl<A: Arch> Default for AsidPools<A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The number of the pool that `asid` belongs to: below [`MAX_POOLS`].
+const fn number(asid: Asid) -> usize {
+    asid as usize / POOL_ENTRIES
+}
+
+/// The place of `asid` in its pool.
+const fn index(asid: Asid) -> usize {
+    asid as usize % POOL_ENTRIES
+}
+
+/// An operation on identifiers.
+#[derive(Clone, Copy, Debug)]
+pub enum Invocation {
+    /// Make a pool.
+    MakePool {
+        /// The slot of the untyped that becomes the pool.
+        parent: Ref<Slot>,
+        /// The untyped's capability.
+        untyped: UntypedCap,
+        /// The pool.
+        pool: Ref<AsidPool>,
+        /// Its first identifier.
+        base: Asid,
+        /// Where its capability goes.
+        destination: Ref<Slot>,
+    },
+    /// Assign an identifier.
+    Assign {
+        /// The pool it is from.
+        pool: Ref<AsidPool>,
+        /// The slot of the root's capability.
+        slot: Ref<Slot>,
+        /// The root and its identifier.
+        space: VSpaceCap,
+    },
+}
+
+impl<A: Arch> Kernel<A> {
+    /// Decodes MakePool (`invocations.md` §9): words are index and depth of the destination, extra capabilities an
+    /// untyped and the destination's root.
+    pub fn decode_make_pool(&self, message: &Message) -> Result<Invocation, Error> {
+        message.require(2)?;
+        let (parent, untyped) = self.extra_cap(message, 0)?;
+        let (_, root) = self.extra_cap(message, 1)?;
+        let base = self.asid_pools.first_free().ok_or(Error::DeleteFirst)?;
+        let (untyped, pool) = pool_memory::<A>(untyped).ok_or(Error::InvalidCapability(1))?;
+        if cdt::first_child(&self.store, parent).is_some() {
+            return Err(Error::RevokeFirst);
+        }
+        let (node_index, depth) = (self.argument(message, 0), self.argument(message, 1));
+        let destination = empty_slot(&self.store, root, node_index, depth)?;
+        Ok(Invocation::MakePool { parent, untyped, pool, base, destination })
+    }
+
+    /// Decodes Assign (`invocations.md` §9) of the pool that begins at `base`: extra capability 0 is a root.
+    pub fn decode_assign(
+        &self,
+        pool: Ref<AsidPool>,
+        base: Asid,
+        message: &Message,
+    ) -> Result<Invocation, Error> {
+        let (slot, root) = self.extra_cap(message, 0)?;
+        let Cap::VSpace(VSpaceCap { root, asid: 0 }) = root else { return Err(Error::InvalidCapability(1)) };
+        match self.asid_pools.pool(base) {
+            None => return Err(INVALID_ROOT),
+            Some(other) if other != pool => return Err(Error::InvalidCapability(0)),
+            Some(_) => {}
+        }
+        let asid = self.free_asid(pool, base).ok_or(Error::DeleteFirst)?;
+        Ok(Invocation::Assign { pool, slot, space: VSpaceCap { root, asid } })
+    }
+
+    /// The lowest free identifier of the pool.
+    fn free_asid(&self, pool: Ref<AsidPool>, base: Asid) -> Option<Asid> {
+        // V4: place 0 of pool 0 is not free, though it stands for nothing.
+        let first = usize::from(base == 0);
+        let free = self.store[pool].roots.iter().skip(first).position(Option::is_none)?;
+        Some(base | (first + free) as Asid)
+    }
+
+    /// Performs an operation on identifiers.
+    pub fn perform_asid(&mut self, operation: Invocation) -> Result<u64, Preempted> {
+        match operation {
+            Invocation::MakePool { parent, untyped, pool, base, destination } => {
+                // Below the watermark the memory is dirty; at most 4 KiB.
+                self.store.clear(pool.address(), untyped.watermark.min(size_of::<AsidPool>() as u64));
+                self.store[parent].raw = Cap::Untyped(full(untyped)).into();
+                self.store.created(Kind::AsidPool, pool.address(), size_of::<AsidPool>() as u64);
+                self.asid_pools.set(base, Some(pool));
+                let cap = Cap::AsidPool { pool, base };
+                cdt::insert(&mut self.store, cap.into(), Flags::NONE, destination, parent);
+            }
+            Invocation::Assign { pool, slot, space } => {
+                self.assign(pool, space);
+                self.store[slot].raw = Cap::VSpace(space).into();
+            }
+        }
+        Ok(0)
+    }
+
+    /// Makes the identifier of `space`, which is of `pool`, stand for its root.
+    pub(crate) fn assign(&mut self, pool: Ref<AsidPool>, space: VSpaceCap) {
+        self.store[pool].roots[index(space.asid)] = Some(space.root);
+        self.arch.initialise_root(&mut self.store, space.root);
+    }
+
+    /// The root that `asid` stands for now.
+    #[must_use]
+    pub fn root_of(&self, asid: Asid) -> Option<Ref<Table>> {
+        let pool = self.asid_pools.pool(asid)?;
+        self.store[pool].roots[index(asid)]
+    }
+
+    /// The address space of a capability to a root whose identifier still stands for it: what a thread with this
+    /// capability runs in. None for all others.
+    #[must_use]
+    pub fn vspace_root(&self, cap: Cap) -> Option<(Ref<Table>, Asid)> {
+        match cap {
+            Cap::VSpace(space) if self.root_of(space.asid) == Some(space.root) => Some((space.root, space.asid)),
+            _ => None,
+        }
+    }
+
+    /// Checks that a capability, number `number` of a message, is an assigned root.
+    pub fn assigned_space(&self, cap: Cap, number: u64) -> Result<VSpaceCap, Error> {
+        match cap {
+            Cap::VSpace(space) if space.asid != 0 => Ok(space),
+            _ => Err(Error::InvalidCapability(number)),
+        }
+    }
+
+    /// Checks that the identifier of an assigned root, capability number `number` of a message, stands for it.
+    pub fn check_space(&self, space: VSpaceCap, number: u64) -> Result<(), Error> {
+        match self.root_of(space.asid) {
+            None => Err(INVALID_ROOT),
+            Some(root) if root != space.root => Err(Error::InvalidCapability(number)),
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// The last capability to a root is gone.
+    ///
+    /// Its entries stay: nobody reaches them any more, and its memory is cleared before it becomes an object again.
+    pub fn finalise_vspace(&mut self, space: VSpaceCap) {
+        if let Some(pool) = self.asid_pools.pool(space.asid) {
+            let place = &mut self.store[pool].roots[index(space.asid)];
+            if *place == Some(space.root) {
+                *place = None;
+                self.arch.forget_spaces(space.asid..=space.asid);
+            }
+        }
+        self.store.destroyed(Kind::Table, space.root.address());
+    }
+
+    /// The last capability to the pool that begins at `base` is gone. Its roots remain objects, marked as assigned,
+    /// but stand for nothing any more.
+    pub fn finalise_asid_pool(&mut self, pool: Ref<AsidPool>, base: Asid) {
+        if self.asid_pools.pool(base) == Some(pool) {
+            self.asid_pools.set(base, None);
+            self.arch.forget_spaces(base..=base | (POOL_ENTRIES - 1) as Asid);
+        }
+        self.store.destroyed(Kind::AsidPool, pool.address());
+    }
+}
+
+/// The error where an identifier stands for nothing.
+const INVALID_ROOT: Error = Error::FailedLookup { source: false, failure: LookupFailure::InvalidRoot };
+
+/// The memory of a pool: an untyped of its very size, not of a device.
+fn pool_memory<A: Arch>(cap: Cap) -> Option<(UntypedCap, Ref<AsidPool>)> {
+    match cap {
+        Cap::Untyped(untyped) if untyped.bits == bits::ASID_POOL && !untyped.device => {
+            Some((untyped, Ref::at(Store::<A>::window(untyped.base))?))
+        }
+        _ => None,
+    }
+}
+
+/// The untyped, all given away.
+const fn full(untyped: UntypedCap) -> UntypedCap {
+    UntypedCap { watermark: 1 << untyped.bits, ..untyped }
 }
