@@ -30,7 +30,7 @@ use crate::cdt::{self, Flags};
 use crate::cspace::{Slot, empty_slot};
 use crate::error::{Error, LookupFailure};
 use crate::invocation::{Message, Preempted};
-use crate::store::{Kind, Object, Ref, Store};
+use crate::store::{Kind, Ref, Store};
 use crate::units::Asid;
 use core::marker::PhantomData;
 
@@ -51,11 +51,6 @@ pub struct AsidPool {
 }
 
 const _: () = assert!(size_of::<AsidPool>() == 1 << bits::ASID_POOL);
-
-// SAFETY: options of non-zero words; none is zero.
-unsafe impl Object for AsidPool {
-    const KIND: Kind = Kind::AsidPool;
-}
 
 /// All pools, by number.
 pub struct AsidPools<A: Arch> {
@@ -178,9 +173,8 @@ impl<A: Arch> Kernel<A> {
     /// Performs an operation on identifiers.
     pub fn perform_asid(&mut self, operation: Invocation) -> Result<u64, Preempted> {
         match operation {
-            Invocation::MakePool { parent, untyped, pool, base, destination } => {
-                // Below the watermark the memory is dirty; at most 4 KiB.
-                self.store.clear(pool.address(), untyped.watermark.min(size_of::<AsidPool>() as u64));
+            Invocation::MakePool { parent, mut untyped, pool, base, destination } => {
+                self.reset_untyped(parent, &mut untyped)?;
                 self.store[parent].raw = Cap::Untyped(full(untyped)).into();
                 self.store.created(Kind::AsidPool, pool.address(), size_of::<AsidPool>() as u64);
                 self.asid_pools.set(base, Some(pool));
@@ -213,7 +207,9 @@ impl<A: Arch> Kernel<A> {
     #[must_use]
     pub fn vspace_root(&self, cap: Cap) -> Option<(Ref<Table>, Asid)> {
         match cap {
-            Cap::VSpace(space) if self.root_of(space.asid) == Some(space.root) => Some((space.root, space.asid)),
+            Cap::VSpace(space) if self.root_of(space.asid) == Some(space.root) => {
+                Some((space.root, space.asid))
+            }
             _ => None,
         }
     }
@@ -238,7 +234,7 @@ impl<A: Arch> Kernel<A> {
     /// The last capability to a root is gone.
     ///
     /// Its entries stay: nobody reaches them any more, and its memory is cleared before it becomes an object again.
-    pub fn finalise_vspace(&mut self, space: VSpaceCap) {
+    pub fn finalise_vspace(&mut self, space: &VSpaceCap) {
         if let Some(pool) = self.asid_pools.pool(space.asid) {
             let place = &mut self.store[pool].roots[index(space.asid)];
             if *place == Some(space.root) {

@@ -20,8 +20,8 @@
 //!
 //! Invariants:
 //! - **Q1** An interrupt is issued exactly while a capability to its handler exists, and enabled only then.
-//! - **Q2** The kernel's slot of an interrupt that is not issued is empty; that of an issued one holds nothing or a
-//!   notification capability with the right to signal.
+//! - **Q2** The kernel's slot of an interrupt that is not issued is empty; that of an issued one holds nothing, a
+//!   notification capability with the right to signal, or what is left of a notification that is being deleted.
 
 use crate::Kernel;
 use crate::arch::{Arch, TakenInterrupt, Trigger};

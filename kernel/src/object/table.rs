@@ -35,7 +35,7 @@ use crate::cdt;
 use crate::cspace::Slot;
 use crate::error::Error;
 use crate::invocation::{Message, Preempted};
-use crate::store::{Kind, Object, Ref, Store};
+use crate::store::{Kind, Ref, Store};
 use crate::units::{PhysAddr, VirtAddr};
 
 /// Entries of a table.
@@ -50,11 +50,6 @@ pub struct Table {
 }
 
 const _: () = assert!(size_of::<Table>() == 1 << super::bits::TABLE);
-
-// SAFETY: words.
-unsafe impl Object for Table {
-    const KIND: Kind = Kind::Table;
-}
 
 /// An entry of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
