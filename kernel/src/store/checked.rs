@@ -72,7 +72,8 @@ impl CheckedMemory {
     #[must_use]
     pub fn new(window: u64, base: PhysAddr, bytes: u64) -> Self {
         assert!(bytes > 0 && (base.0 | bytes).is_multiple_of(ALIGNMENT as u64), "memory is whole pages");
-        let layout = Layout::from_size_align(bytes as usize, ALIGNMENT).expect("a size that the host can have");
+        let layout =
+            Layout::from_size_align(bytes as usize, ALIGNMENT).expect("a size that the host can have");
         // SAFETY: the layout is not of size 0.
         let pointer = unsafe { alloc_zeroed(layout) };
         let Some(pointer) = NonNull::new(pointer) else { handle_alloc_error(layout) };
@@ -138,9 +139,8 @@ fn is_legal(region: &Region, kind: Kind, offset: u64, bytes: u64) -> bool {
     const SLOT_BYTES: u64 = 1 << SLOT_BITS;
     const TCB_SLOTS_AT: u64 = offset_of!(Tcb, slots) as u64;
     let in_bounds = offset + bytes <= region.bytes;
-    let element_from = |first: u64, size: u64| {
-        bytes == size && offset >= first && (offset - first).is_multiple_of(size)
-    };
+    let element_from =
+        |first: u64, size: u64| bytes == size && offset >= first && (offset - first).is_multiple_of(size);
     in_bounds
         && match (region.kind, kind) {
             (Kind::Slots, Kind::Slots) => element_from(0, SLOT_BYTES),
@@ -168,7 +168,10 @@ unsafe impl Memory for CheckedMemory {
                 panic!("{kind:?} {address:x?} (+{bytes:#x}): nothing lives there");
             };
             let offset = address.0 - region.address.0;
-            assert!(is_legal(&region, kind, offset, bytes), "{kind:?} {address:x?} (+{bytes:#x}) in {region:x?}");
+            assert!(
+                is_legal(&region, kind, offset, bytes),
+                "{kind:?} {address:x?} (+{bytes:#x}) in {region:x?}"
+            );
         }
         self.at(address, bytes)
     }

@@ -3,10 +3,10 @@
 //! The trees against `BTreeMap`, with keys in random, rising and falling order.
 
 use super::*;
+use crate::arch::Arch;
 use crate::host::{Host, random::Random};
 use crate::object::bits;
 use crate::store::{Kind, checked::CheckedMemory};
-use crate::arch::Arch;
 use crate::units::{KernelAddr, PhysAddr};
 use std::collections::BTreeMap;
 
