@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Ready queues: for each domain and priority a doubly linked list of threads that could run now.
+//!
+//! Invariants:
+//! - **Q1** A thread is in the queue of its `domain` and `priority` exactly if its `queued` is `Ready`; `links.left`
+//!   and `links.right` are its neighbours, none at the ends.
+//! - **Q2** A bit of `used` is set exactly if that queue is not empty, a bit of `used_words` exactly if that word
+//!   of `used` is not 0.
+//!
+//! Bound: no loops. Finding the highest priority is two counts of leading zeros.
+
+use crate::arch::Arch;
+use crate::object::Tcb;
+use crate::object::tcb::Queued;
+use crate::store::{Ref, Store};
+use crate::tree::Links;
+use crate::units::{PRIORITIES, Priority};
+use keel_abi::timing;
+
+/// Number of domains.
+const DOMAINS: usize = timing::DOMAINS as usize;
+/// Priorities per word of the bitmap, as a shift.
+const WORD_SHIFT: u32 = 6;
+/// Words of the bitmap.
+const WORDS: usize = PRIORITIES >> WORD_SHIFT;
+
+/// Which end of a queue.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// Runs next among its equals.
+    Head,
+    /// Runs last among its equals.
+    Tail,
+}
+
+/// The ends of a queue; both or none.
+#[derive(Clone, Copy)]
+struct Queue {
+    /// The head.
+    first: Option<Ref<Tcb>>,
+    /// The tail.
+    last: Option<Ref<Tcb>>,
+}
+
+/// The queues of a domain.
+#[derive(Clone, Copy)]
+struct Domain {
+    /// By priority.
+    queues: [Queue; PRIORITIES],
+    /// Which of them are in use.
+    used: [u64; WORDS],
+    /// Which words of `used` are not 0.
+    used_words: u64,
+}
+
+/// The ready queues of a core.
+pub struct ReadyQueues {
+    /// By domain.
+    domains: [Domain; DOMAINS],
+}
+
+impl Domain {
+    /// Nobody is ready.
+    const EMPTY: Self =
+        Self { queues: [Queue { first: None, last: None }; PRIORITIES], used: [0; WORDS], used_words: 0 };
+
+    /// Notes whether the queue of `priority` is in use.
+    const fn mark(&mut self, priority: Priority, used: bool) {
+        let index = (priority >> WORD_SHIFT) as usize;
+        let bit = 1 << (priority & ((1 << WORD_SHIFT) - 1));
+        if used {
+            self.used[index] |= bit;
+            self.used_words |= 1 << index;
+        } else {
+            self.used[index] &= !bit;
+            if self.used[index] == 0 {
+                self.used_words &= !(1 << index);
+            }
+        }
+    }
+
+    /// The highest priority of a thread here.
+    fn highest(&self) -> Option<Priority> {
+        let index = self.used_words.checked_ilog2()?;
+        let bit = self.used.get(index as usize)?.checked_ilog2()?;
+        Some((index << WORD_SHIFT | bit) as Priority)
+    }
+}
+
+impl ReadyQueues {
+    /// Nobody is ready.
+    pub const EMPTY: Self = Self { domains: [Domain::EMPTY; DOMAINS] };
+
+    /// The queues of `domain`, which is below the number of domains: the decoder of SetDomain sees to it.
+    fn domain(&mut self, domain: u8) -> &mut Domain {
+        &mut self.domains[usize::from(domain).min(DOMAINS - 1)]
+    }
+
+    /// The highest priority of a ready thread of `domain`.
+    #[must_use]
+    pub fn highest(&self, domain: u8) -> Option<Priority> {
+        self.domains[usize::from(domain).min(DOMAINS - 1)].highest()
+    }
+
+    /// Puts `tcb`, which is in no queue, at the `end` of its queue.
+    pub fn insert<A: Arch>(&mut self, store: &mut Store<A>, tcb: Ref<Tcb>, end: End) {
+        let thread = &mut store[tcb];
+        let (priority, number) = (thread.priority, thread.domain);
+        thread.queued = Queued::Ready;
+        let domain = self.domain(number);
+        let queue = &mut domain.queues[usize::from(priority)];
+        let old = match end {
+            End::Head => queue.first.replace(tcb),
+            End::Tail => queue.last.replace(tcb),
+        };
+        thread.links = match end {
+            End::Head => Links { right: old, ..Links::default() },
+            End::Tail => Links { left: old, ..Links::default() },
+        };
+        match (old, end) {
+            (None, _) => {
+                *queue = Queue { first: Some(tcb), last: Some(tcb) };
+                domain.mark(priority, true);
+            }
+            (Some(old), End::Head) => store[old].links.left = Some(tcb),
+            (Some(old), End::Tail) => store[old].links.right = Some(tcb),
+        }
+    }
+
+    /// Takes `tcb` out of the queue it is in.
+    pub fn remove<A: Arch>(&mut self, store: &mut Store<A>, tcb: Ref<Tcb>) {
+        let thread = &mut store[tcb];
+        let (priority, number) = (thread.priority, thread.domain);
+        let Links { left, right, .. } = thread.links;
+        thread.queued = Queued::No;
+        let domain = self.domain(number);
+        let queue = &mut domain.queues[usize::from(priority)];
+        match left {
+            Some(left) => store[left].links.right = right,
+            None => queue.first = right,
+        }
+        match right {
+            Some(right) => store[right].links.left = left,
+            None => queue.last = left,
+        }
+        if queue.first.is_none() {
+            domain.mark(priority, false);
+        }
+    }
+
+    /// Takes the thread out that is to run next in `domain`.
+    pub fn take_highest<A: Arch>(&mut self, store: &mut Store<A>, domain: u8) -> Option<Ref<Tcb>> {
+        let priority = self.highest(domain)?;
+        let tcb = self.domain(domain).queues[usize::from(priority)].first?;
+        self.remove(store, tcb);
+        Some(tcb)
+    }
+
+    /// The head of the queue of `priority` in `domain`.
+    #[must_use]
+    pub fn head(&self, domain: u8, priority: Priority) -> Option<Ref<Tcb>> {
+        self.domains[usize::from(domain).min(DOMAINS - 1)].queues[usize::from(priority)].first
+    }
+}
