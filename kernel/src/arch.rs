@@ -169,6 +169,10 @@ pub trait Arch: Sized + 'static {
     fn page_entry(page: PhysAddr, level: u8, rights: VmRights, attributes: u64) -> u64;
     /// Whether `entry` lets user level read and write.
     fn entry_is_writable(entry: u64) -> bool;
+    /// Whether a thread can run in the address space of this capability (`invocations.md` §5.2).
+    fn is_vspace_root(cap: &Cap) -> bool {
+        matches!(cap, Cap::VSpace(root) if root.asid != 0)
+    }
     /// Prepares a new root: kernel mappings where the machine keeps them in each root.
     fn initialise_root(&mut self, _store: &mut Store<Self>, _root: Ref<Table>) {}
     /// Makes a table entry that was written visible to the table walker.

@@ -140,7 +140,7 @@ const ROOT_ASID: Asid = 1;
 /// The name of the root task's thread.
 const ROOT_NAME: &[u8] = b"rootserver";
 
-/// Makes the root task. The first `schedule` afterwards runs it.
+/// Makes the root task and starts it: the machine's next exit to user level is its first instruction.
 pub fn boot<A: Arch>(kernel: &mut Kernel<A>, input: &BootInput) -> Result<Booted, BootError> {
     let layout = Layout::of::<A>(input)?;
     let mut memory = Memory::divide(input)?;
@@ -150,7 +150,6 @@ pub fn boot<A: Arch>(kernel: &mut Kernel<A>, input: &BootInput) -> Result<Booted
     let objects = Objects::place(all, &sizes);
 
     kernel.interrupts.adopt_slots(&mut kernel.store);
-    kernel.start_time();
     let mut root = RootTask::make(kernel, input, layout, sizes, objects)?;
     root.provide_fixed();
     root.provide_tables()?;
@@ -358,7 +357,7 @@ impl<'a, A: Arch> RootTask<'a, A> {
         info.set_slots(store, offset_of!(BootInfo, empty), empty);
     }
 
-    /// Makes the thread (`boot.md` §4) the one to run first.
+    /// Fills in the thread (`boot.md` §4) and starts it.
     fn start_thread(&mut self) {
         let (layout, tcb) = (self.layout, self.objects.tcb);
         self.copy_to_thread(slot::INIT_CNODE, TcbSlot::CSpace);
@@ -378,8 +377,7 @@ impl<'a, A: Arch> RootTask<'a, A> {
         }
         let bits = bits::MIN_SCHED_CONTEXT;
         self.kernel.configure_initial_sched_context(self.objects.sched_context, bits, tcb);
-        self.kernel.root_task = Some(tcb);
-        self.kernel.switch_candidate(tcb);
+        self.kernel.start(tcb);
     }
 
     /// Copies the capability in slot `number` of the root CNode to the thread; a frame's copy is unmapped.

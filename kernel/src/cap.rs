@@ -26,8 +26,8 @@
 //!   objects are canonical 48-bit and aligned to their object, physical addresses below 2^48.
 //! - **C2** The all-zero pair is `Cap::Null`.
 
-use crate::object::{AsidPool, Endpoint, Notification, Reply, SchedContext, Table, Tcb};
 use crate::cspace::Slot;
+use crate::object::{AsidPool, Endpoint, Notification, Reply, SchedContext, Table, Tcb};
 use crate::store::Ref;
 use crate::units::{Asid, Irq, KernelAddr, PhysAddr, VirtAddr};
 
@@ -177,7 +177,7 @@ pub struct UntypedCap {
 }
 
 /// An endpoint or a notification.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct IpcCap<T> {
     /// The object.
     pub object: Ref<T>,
@@ -193,6 +193,12 @@ impl<T> Clone for IpcCap<T> {
     }
 }
 impl<T> Copy for IpcCap<T> {}
+impl<T> PartialEq for IpcCap<T> {
+    fn eq(&self, other: &Self) -> bool {
+        (self.object, self.badge, self.rights) == (other.object, other.badge, other.rights)
+    }
+}
+impl<T> Eq for IpcCap<T> {}
 
 /// A table of slots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -262,7 +268,11 @@ impl Mapping {
     }
 
     const fn from_word(word: u64) -> Self {
-        Self { asid: (word >> 48) as u16, address: VirtAddr(word & MAPPED_ADDRESS_MASK), kind: (word & 3) as u8 }
+        Self {
+            asid: (word >> 48) as u16,
+            address: VirtAddr(word & MAPPED_ADDRESS_MASK),
+            kind: (word & 3) as u8,
+        }
     }
 }
 
@@ -302,10 +312,6 @@ pub enum ZombieKind {
     Endpoint,
     /// A notification.
     Notification,
-    /// A pool of address spaces.
-    AsidPool,
-    /// A page table or a root.
-    Table,
 }
 
 /// An object whose last capability was deleted and that is being taken apart.
@@ -553,8 +559,6 @@ impl Cap {
 const ZOMBIE_TCB: u8 = 0;
 const ZOMBIE_ENDPOINT: u8 = 60;
 const ZOMBIE_NOTIFICATION: u8 = 61;
-const ZOMBIE_ASID_POOL: u8 = 62;
-const ZOMBIE_TABLE: u8 = 63;
 
 impl ZombieKind {
     const fn number(self) -> u8 {
@@ -563,8 +567,6 @@ impl ZombieKind {
             Self::CNode { radix } => radix,
             Self::Endpoint => ZOMBIE_ENDPOINT,
             Self::Notification => ZOMBIE_NOTIFICATION,
-            Self::AsidPool => ZOMBIE_ASID_POOL,
-            Self::Table => ZOMBIE_TABLE,
         }
     }
 
@@ -573,8 +575,6 @@ impl ZombieKind {
             ZOMBIE_TCB => Self::Tcb,
             ZOMBIE_ENDPOINT => Self::Endpoint,
             ZOMBIE_NOTIFICATION => Self::Notification,
-            ZOMBIE_ASID_POOL => Self::AsidPool,
-            ZOMBIE_TABLE => Self::Table,
             radix => Self::CNode { radix },
         }
     }

@@ -11,7 +11,7 @@ use crate::arch::Arch;
 use crate::cap::{CNodeCap, Cap, RawCap};
 use crate::cdt::Node;
 use crate::error::{Error, LookupFailure};
-use crate::store::{Kind, Object, Ref, Store};
+use crate::store::{Ref, Store};
 
 /// A place for a capability: the capability and its node in the derivation tree.
 #[derive(Clone, Copy, Default, Debug)]
@@ -27,11 +27,6 @@ const _: () = assert!(size_of::<Slot>() == 1 << SLOT_BITS);
 
 /// Log2 of the size of a slot (`objects.md` §2).
 pub const SLOT_BITS: u8 = 5;
-
-// SAFETY: a slot is words of which every pattern is valid.
-unsafe impl Object for Slot {
-    const KIND: Kind = Kind::Slots;
-}
 
 impl Slot {
     /// The capability in it.
@@ -120,12 +115,7 @@ pub fn target_slot<A: Arch>(
 }
 
 /// As [`target_slot`] for a slot into which a capability is to be put: it must be empty.
-pub fn empty_slot<A: Arch>(
-    store: &Store<A>,
-    root: Cap,
-    index: u64,
-    depth: u64,
-) -> Result<Ref<Slot>, Error> {
+pub fn empty_slot<A: Arch>(store: &Store<A>, root: Cap, index: u64, depth: u64) -> Result<Ref<Slot>, Error> {
     let slot = target_slot(store, root, index, depth, false)?;
     if store[slot].is_empty() { Ok(slot) } else { Err(Error::DeleteFirst) }
 }

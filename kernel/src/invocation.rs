@@ -128,9 +128,10 @@ impl<A: Arch> Kernel<A> {
 
     fn decode_paging(&self, cap: Cap, message: &Message) -> Result<Invocation<A>, Error> {
         match (cap, A::paging_label(message.label)) {
-            (Cap::Frame(frame), Some(label @ (PagingLabel::PageMap | PagingLabel::PageUnmap | PagingLabel::PageGetAddress))) => {
-                self.decode_frame(frame, label, message).map(Invocation::Frame)
-            }
+            (
+                Cap::Frame(frame),
+                Some(label @ (PagingLabel::PageMap | PagingLabel::PageUnmap | PagingLabel::PageGetAddress)),
+            ) => self.decode_frame(frame, label, message).map(Invocation::Frame),
             (Cap::Table(table), Some(label @ (PagingLabel::TableMap | PagingLabel::TableUnmap))) => {
                 self.decode_table(table, label, message).map(Invocation::Table)
             }

@@ -35,6 +35,7 @@ pub mod boot;
 pub mod cap;
 pub mod cdt;
 pub mod cspace;
+pub mod debug;
 pub mod error;
 #[cfg(any(test, feature = "host"))]
 pub mod host;
@@ -50,11 +51,12 @@ pub mod tree;
 pub mod units;
 
 use arch::Arch;
+use object::Tcb;
 use object::asid::AsidPools;
 use object::domain::DomainSchedule;
 use object::irq::Interrupts;
 use sched::Core;
-use store::Store;
+use store::{Ref, Store};
 
 /// The kernel of machine `A`: all of its state.
 pub struct Kernel<A: Arch> {
@@ -70,10 +72,34 @@ pub struct Kernel<A: Arch> {
     pub interrupts: Interrupts,
     /// All address spaces.
     pub asid_pools: AsidPools<A>,
+    /// The initial thread, of whose unhandled faults the console is told; only ever compared.
+    pub root_task: Option<Ref<Tcb>>,
     sequence: u64,
 }
 
 impl<A: Arch> Kernel<A> {
+    /// A kernel without objects, on `arch`, over `memory`.
+    #[must_use]
+    pub const fn new(arch: A, memory: A::Memory, interrupts: Interrupts) -> Self {
+        Self {
+            arch,
+            store: Store::new(memory),
+            core: Core::new(),
+            domains: DomainSchedule::new(),
+            interrupts,
+            asid_pools: AsidPools::new(),
+            root_task: None,
+            sequence: 0,
+        }
+    }
+
+    /// Lets `first` run. Once, at the end of boot; time has been started with its scheduling context.
+    pub fn start(&mut self, first: Ref<Tcb>) {
+        self.root_task = Some(first);
+        self.switch_candidate(first);
+        self.schedule();
+    }
+
     /// The next number of the count that orders events (arrivals in queues): never the same twice.
     pub const fn next_sequence(&mut self) -> u64 {
         // At one event per nanosecond the count lasts for centuries.

@@ -25,6 +25,8 @@
 //! - **I4** One core runs in the kernel at a time, with interrupts off.
 
 use crate::arch::Arch;
+use crate::cspace::Slot;
+use crate::object::{AsidPool, Endpoint, Notification, Refill, Reply, SchedContext, Table, Tcb};
 use crate::units::{KernelAddr, PhysAddr};
 use core::fmt;
 use core::marker::PhantomData;
@@ -67,6 +69,30 @@ pub enum Kind {
 pub unsafe trait Object: 'static {
     /// The kind of region in which a `Self` is found.
     const KIND: Kind;
+}
+
+/// Declares the types of objects and the kinds of regions in which they are found.
+macro_rules! objects {
+    ($($type:ty: $kind:ident,)*) => {$(
+        // SAFETY: all fields are words, arrays of words, options of non-zero words (none is zero), bools, or enums
+        // of which number 0 is a variant; so all zeroes is a value, and everything else in an object's memory was
+        // written there by the kernel, through this type.
+        unsafe impl Object for $type {
+            const KIND: Kind = Kind::$kind;
+        }
+    )*};
+}
+
+objects! {
+    Slot: Slots,
+    Tcb: Tcb,
+    Endpoint: Endpoint,
+    Notification: Notification,
+    Reply: Reply,
+    SchedContext: SchedContext,
+    Refill: SchedContext,
+    Table: Table,
+    AsidPool: AsidPool,
 }
 
 /// A typed address of a kernel object. It says nothing about the object being alive: see I1.

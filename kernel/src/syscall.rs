@@ -1,2 +1,310 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
+//! From a trap to an operation and back: the three ways into the kernel.
+//!
+//! The machine saves the registers of the current thread into its TCB and calls [`Kernel::handle_syscall`],
+//! [`Kernel::handle_fault`] or [`Kernel::handle_irq`]. Each charges the time that has passed, does its work and
+//! decides who runs next; the machine then restores the registers of [`crate::sched::Core::current`], or idles.
+//!
+//! A system call has up to two phases: one that sends (an *invocation* of any capability) and one that receives
+//! (`syscalls.md` §7, §9). Which registers hold what is the table in `syscalls.md` §2.1.
+
+use crate::Kernel;
+use crate::arch::Arch;
+use crate::cap::{Cap, Rights};
+use crate::cspace::Slot;
+use crate::error::{Error, LookupFailure};
+use crate::invocation::{Message, Preempted, usable_length};
+use crate::ipc::fault::Fault;
+use crate::ipc::rendezvous::{ExtraCaps, Send};
+use crate::object::{Reply, Tcb, ThreadState};
+use crate::store::Ref;
+use keel_abi::message::{MESSAGE_REGISTERS, MessageInfo};
+use keel_abi::syscall;
+
+/// How a sending phase behaves (`syscalls.md` §7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sending {
+    /// Waits until somebody takes the message.
+    Send,
+    /// Gives up when nobody waits for it.
+    NonBlocking,
+    /// Waits until somebody takes it, and then for the answer or result.
+    Call,
+    /// As non-blocking; the first of two phases, lends its context, and leaves some objects alone.
+    FirstPhase,
+}
+
+impl Sending {
+    const fn is_blocking(self) -> bool {
+        matches!(self, Self::Send | Self::Call)
+    }
+
+    const fn is_call(self) -> bool {
+        matches!(self, Self::Call)
+    }
+
+    const fn can_donate(self) -> bool {
+        matches!(self, Self::Call | Self::FirstPhase)
+    }
+}
+
+/// How a receiving phase behaves (`syscalls.md` §9).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Receiving {
+    /// Whether it waits until something comes.
+    blocking: bool,
+    /// Whether the reply register names an object to answer callers with.
+    with_reply: bool,
+}
+
+const RECV: Receiving = Receiving { blocking: true, with_reply: true };
+const NB_RECV: Receiving = Receiving { blocking: false, with_reply: true };
+const WAIT: Receiving = Receiving { blocking: true, with_reply: false };
+const NB_WAIT: Receiving = Receiving { blocking: false, with_reply: false };
+
+impl<A: Arch> Kernel<A> {
+    /// The current thread has executed a system call.
+    pub fn handle_syscall(&mut self) {
+        let Some(thread) = self.core.current else { return };
+        let number = self.register(thread, A::REGISTERS.number);
+        if !(syscall::YIELD..=syscall::CALL).contains(&number.cast_signed()) {
+            return self.handle_other_syscall(thread, number);
+        }
+        if self.check_budget() && self.system_call(thread, number.cast_signed()) == Err(Preempted) {
+            self.repeat_later(thread);
+        }
+        self.schedule();
+    }
+
+    /// The current thread has done what `fault` says.
+    pub fn handle_fault(&mut self, fault: Fault) {
+        if self.check_budget() {
+            if let Some(thread) = self.core.current {
+                self.raise_fault(thread, fault);
+            }
+        }
+        self.schedule();
+    }
+
+    /// An interrupt has come, while a thread ran or while the kernel idled.
+    pub fn handle_irq(&mut self) {
+        self.check_budget_at_interrupt();
+        self.handle_interrupt();
+        self.schedule();
+    }
+
+    /// Loads what the current thread runs in: registers that live in the machine, and its address space.
+    pub fn activate_current(&mut self) {
+        match self.core.current {
+            Some(thread) => {
+                let root = self.store[thread.slot(crate::object::tcb::TcbSlot::VSpace)].cap();
+                let space = self.vspace_root(root);
+                self.arch.switch_to(&mut self.store, thread, space);
+            }
+            None => self.arch.switch_to_idle(&mut self.store),
+        }
+    }
+
+    /// A number that is none of the interface's eleven: a debug call, or a fault.
+    fn handle_other_syscall(&mut self, thread: Ref<Tcb>, number: u64) {
+        if cfg!(debug_assertions) && self.debug_call(thread, number.cast_signed()) {
+            return;
+        }
+        self.handle_fault(Fault::UnknownSyscall { number });
+    }
+
+    /// `thread` was preempted in the middle of a call that it will repeat; what preempted it is dealt with.
+    fn repeat_later(&mut self, thread: Ref<Tcb>) {
+        if self.core.current == Some(thread) && self.store[thread].state == ThreadState::Running {
+            self.store[thread].state = ThreadState::Restart;
+        }
+        self.check_budget_at_interrupt();
+        self.handle_interrupt();
+    }
+
+    fn system_call(&mut self, thread: Ref<Tcb>, number: i64) -> Result<(), Preempted> {
+        let registers = &A::REGISTERS;
+        let own = |register| self.register(thread, register);
+        let (capability, reply, send_to) =
+            (own(registers.capability), own(registers.reply), own(registers.send_to));
+        match number {
+            syscall::CALL => self.send_phase(thread, capability, Sending::Call)?,
+            syscall::SEND => self.send_phase(thread, capability, Sending::Send)?,
+            syscall::NB_SEND => self.send_phase(thread, capability, Sending::NonBlocking)?,
+            syscall::REPLY_RECV => {
+                self.send_phase(thread, reply, Sending::FirstPhase)?;
+                self.receive_phase(thread, capability, RECV);
+            }
+            syscall::NB_SEND_RECV => {
+                self.send_phase(thread, send_to, Sending::FirstPhase)?;
+                self.receive_phase(thread, capability, RECV);
+            }
+            syscall::NB_SEND_WAIT => {
+                self.send_phase(thread, reply, Sending::FirstPhase)?;
+                self.receive_phase(thread, capability, WAIT);
+            }
+            syscall::RECV => self.receive_phase(thread, capability, RECV),
+            syscall::NB_RECV => self.receive_phase(thread, capability, NB_RECV),
+            syscall::WAIT => self.receive_phase(thread, capability, WAIT),
+            syscall::NB_WAIT => self.receive_phase(thread, capability, NB_WAIT),
+            _ => self.yield_current(),
+        }
+        Ok(())
+    }
+
+    fn register(&self, thread: Ref<Tcb>, index: usize) -> u64 {
+        self.store[thread].registers.words[index]
+    }
+
+    /// Sends the message of `thread` to whatever `address` names.
+    fn send_phase(&mut self, thread: Ref<Tcb>, address: u64, kind: Sending) -> Result<(), Preempted> {
+        let found = self.lookup_message(thread, address, kind.is_call());
+        let message = match found {
+            Ok(message) => message,
+            Err((address, failure)) => {
+                if kind.is_blocking() {
+                    self.raise_fault(thread, Fault::Capability { address, in_receive: false, failure });
+                }
+                return Ok(());
+            }
+        };
+        let cap = self.store[message.slot].cap();
+        match cap {
+            Cap::Endpoint(c) if c.rights.has(Rights::WRITE) => {
+                let send = Send {
+                    badge: c.badge,
+                    rights: c.rights,
+                    blocking: kind.is_blocking(),
+                    is_call: kind.is_call(),
+                    can_donate: kind.can_donate(),
+                    caps: Some(message.caps),
+                };
+                self.send_message(thread, c.object, send);
+                Ok(())
+            }
+            Cap::Notification(c) if c.rights.has(Rights::WRITE) => {
+                self.signal(c.object, c.badge);
+                // A notification has no results; a caller of one is answered at once.
+                self.finish_invocation(thread, kind, Ok(0));
+                Ok(())
+            }
+            Cap::Reply { object, rights } => {
+                self.reply_to(thread, object, rights, Some(message.caps));
+                self.finish_invocation(thread, kind, Ok(0));
+                Ok(())
+            }
+            _ => self.invoke(cap, &message, kind),
+        }
+    }
+
+    /// Invokes an object.
+    fn invoke(&mut self, cap: Cap, message: &Message, kind: Sending) -> Result<(), Preempted> {
+        let decoded = if kind == Sending::FirstPhase && is_left_alone_in_first_phase(&cap) {
+            Err(Error::InvalidCapability(0))
+        } else {
+            self.decode(cap, message)
+        };
+        let result = match decoded {
+            Ok(invocation) => Ok(self.perform(invocation, message)?),
+            Err(error) => {
+                self.report_refused(message, cap, &error);
+                Err(error)
+            }
+        };
+        self.finish_invocation(message.sender, kind, result);
+        Ok(())
+    }
+
+    /// Tells a caller how its invocation ended: with this many result words, or with an error.
+    fn finish_invocation(&mut self, thread: Ref<Tcb>, kind: Sending, result: Result<u64, Error>) {
+        // A thread that has deleted itself hears nothing.
+        if !kind.is_call() || self.core.current != Some(thread) {
+            return;
+        }
+        let info = match result {
+            Ok(length) => MessageInfo::new(0, 0, 0, length as usize),
+            Err(error) => {
+                let (words, length) = error.words();
+                let length = match self.receive_buffer(thread) {
+                    Some(_) => length,
+                    None => length.min(MESSAGE_REGISTERS),
+                };
+                // At most 5 words.
+                for (index, &word) in words.iter().enumerate().take(length) {
+                    self.set_result(thread, index as u64, word);
+                }
+                MessageInfo::new(error.code() as u64, 0, 0, length)
+            }
+        };
+        let registers = &mut self.store[thread].registers.words;
+        registers[A::REGISTERS.capability] = 0;
+        registers[A::REGISTERS.info] = info.word();
+    }
+
+    /// Looks up all that the message of `thread` names: the capability at `address` and the extra ones. On failure,
+    /// the address that could not be resolved and why.
+    fn lookup_message(
+        &self,
+        thread: Ref<Tcb>,
+        address: u64,
+        is_call: bool,
+    ) -> Result<Message, (u64, LookupFailure)> {
+        let info = MessageInfo(self.register(thread, A::REGISTERS.info));
+        let slot = self.lookup_cap(thread, address).map_err(|failure| (address, failure))?;
+        let needs_buffer = info.length() > MESSAGE_REGISTERS || info.extra_caps() > 0;
+        let buffer = if needs_buffer { self.send_buffer(thread) } else { None };
+        let caps = match buffer {
+            Some(buffer) => self.lookup_extra_caps(thread, info, buffer)?,
+            None => ExtraCaps::default(),
+        };
+        let length = usable_length(info, buffer);
+        Ok(Message { sender: thread, is_call, slot, label: info.label(), length, caps, buffer })
+    }
+
+    /// Receives from whatever `address` names.
+    fn receive_phase(&mut self, thread: Ref<Tcb>, address: u64, kind: Receiving) {
+        let failed = |address, failure| Fault::Capability { address, in_receive: true, failure };
+        let missing = LookupFailure::MissingCapability { bits_left: 0 };
+        let cap = match self.lookup_cap(thread, address) {
+            Ok(slot) => self.store[slot].cap(),
+            Err(failure) => return self.raise_fault(thread, failed(address, failure)),
+        };
+        match cap {
+            Cap::Endpoint(c) if c.rights.has(Rights::READ) => match self.lookup_reply(thread, kind) {
+                Ok(reply) => self.receive_message(thread, c.object, kind.blocking, reply),
+                Err((address, failure)) => self.raise_fault(thread, failed(address, failure)),
+            },
+            Cap::Notification(c) if c.rights.has(Rights::READ) => match self.store[c.object].bound_tcb {
+                Some(bound) if bound != thread => self.raise_fault(thread, failed(address, missing)),
+                _ => self.receive_signal(thread, c.object, kind.blocking),
+            },
+            _ => self.raise_fault(thread, failed(address, missing)),
+        }
+    }
+
+    /// The reply object that `thread` brings, if this kind of receive wants one.
+    fn lookup_reply(
+        &self,
+        thread: Ref<Tcb>,
+        kind: Receiving,
+    ) -> Result<Option<Ref<Reply>>, (u64, LookupFailure)> {
+        if !kind.with_reply {
+            return Ok(None);
+        }
+        let address = self.register(thread, A::REGISTERS.reply);
+        let slot: Ref<Slot> = self.lookup_cap(thread, address).map_err(|failure| (address, failure))?;
+        match self.store[slot].cap() {
+            Cap::Reply { object, .. } => Ok(Some(object)),
+            _ => Err((address, LookupFailure::MissingCapability { bits_left: 0 })),
+        }
+    }
+}
+
+/// Objects that the first of two phases does not invoke (`syscalls.md` §7, step 4).
+const fn is_left_alone_in_first_phase(cap: &Cap) -> bool {
+    matches!(
+        cap,
+        Cap::Tcb(_) | Cap::CNode(_) | Cap::DomainSet | Cap::SchedControl { .. } | Cap::SchedContext { .. }
+    )
+}

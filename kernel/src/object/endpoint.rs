@@ -3,7 +3,7 @@
 //! Endpoints: where senders and receivers meet.
 
 use super::Tcb;
-use crate::store::{Kind, Object, Ref};
+use crate::store::Ref;
 use crate::units::KernelAddr;
 
 /// What the threads in an endpoint's queue wait for.
@@ -31,11 +31,6 @@ pub struct Endpoint {
 }
 
 const _: () = assert!(size_of::<Endpoint>() == 1 << super::bits::ENDPOINT);
-
-// SAFETY: two words; none is zero.
-unsafe impl Object for Endpoint {
-    const KIND: Kind = Kind::Endpoint;
-}
 
 const STATE_MASK: u64 = 3;
 const SENDING: u64 = 1;

@@ -88,7 +88,5 @@ const fn zombie_bits(kind: ZombieKind) -> u8 {
         ZombieKind::CNode { radix } => radix + SLOT_BITS,
         ZombieKind::Endpoint => bits::ENDPOINT,
         ZombieKind::Notification => bits::NOTIFICATION,
-        ZombieKind::AsidPool => bits::ASID_POOL,
-        ZombieKind::Table => bits::TABLE,
     }
 }

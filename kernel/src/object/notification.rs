@@ -3,7 +3,7 @@
 //! Notifications: a word of signals, and the threads that wait for one.
 
 use super::{SchedContext, Tcb};
-use crate::store::{Kind, Object, Ref};
+use crate::store::Ref;
 
 /// A notification: idle (no queue, not active), waiting (a queue) or active (a word that nobody has fetched).
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,8 +22,3 @@ pub struct Notification {
 }
 
 const _: () = assert!(size_of::<Notification>() <= 1 << super::bits::NOTIFICATION);
-
-// SAFETY: words, options of non-zero words, and a bool that only the kernel writes; all-zero is valid.
-unsafe impl Object for Notification {
-    const KIND: Kind = Kind::Notification;
-}

@@ -17,7 +17,7 @@
 //! - **R2** `above`/`below` are inverse; an object on a stack has a caller in `tcb` that is BlockedOnReply.
 
 use super::{SchedContext, Tcb};
-use crate::store::{Kind, Object, Ref};
+use crate::store::Ref;
 use crate::units::KernelAddr;
 
 /// What is above a reply object on a call stack.
@@ -43,11 +43,6 @@ pub struct Reply {
 }
 
 const _: () = assert!(size_of::<Reply>() <= 1 << super::bits::REPLY);
-
-// SAFETY: words; none is zero.
-unsafe impl Object for Reply {
-    const KIND: Kind = Kind::Reply;
-}
 
 const IS_SCHED_CONTEXT: u64 = 1;
 

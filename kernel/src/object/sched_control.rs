@@ -47,7 +47,10 @@ impl<A: Arch> Kernel<A> {
         let badge = self.argument(message, 3);
         let sporadic = self.argument(message, 4) & SCHED_CONTEXT_SPORADIC != 0;
         let max_refills = extra_refills + MIN_REFILLS;
-        Ok(Configure { context, parameters: Parameters { budget, period, max_refills, badge, sporadic, core } })
+        Ok(Configure {
+            context,
+            parameters: Parameters { budget, period, max_refills, badge, sporadic, core },
+        })
     }
 
     /// Budget and period in ticks, if they are legal.

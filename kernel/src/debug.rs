@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What the kernel says on the console, and the debug system calls (`syscalls.md` §13).
+//!
+//! The debug calls exist in debug builds only. With bad arguments they print a line and do nothing. In all builds
+//! the kernel tells in one line of a fault of the root task that nobody handles.
+
+use crate::Kernel;
+use crate::arch::Arch;
+use crate::cap::Cap;
+use crate::error::Error;
+use crate::invocation::Message;
+use crate::ipc::fault::Fault;
+use crate::object::Tcb;
+use crate::object::tcb::NAME_BYTES;
+use crate::store::Ref;
+use core::fmt::{self, Write};
+use keel_abi::message::MAX_LENGTH;
+use keel_abi::syscall;
+
+/// The machine's console as a place to write text.
+pub struct Console<'a, A: Arch>(pub &'a mut A);
+
+impl<A: Arch> Write for Console<'_, A> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if byte == b'\n' {
+                self.0.put_char(b'\r');
+            }
+            self.0.put_char(byte);
+        }
+        Ok(())
+    }
+}
+
+/// A thread's name for people: as set, or its address.
+pub struct ThreadName([u8; NAME_BYTES], u64);
+
+impl fmt::Display for ThreadName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let length = self.0.iter().position(|&byte| byte == 0).unwrap_or(NAME_BYTES);
+        match self.0.get(..length).map(core::str::from_utf8) {
+            Some(Ok(name)) if !name.is_empty() => write!(f, "\"{}\"", name.escape_debug()),
+            _ => write!(f, "thread {:#x}", self.1),
+        }
+    }
+}
+
+impl<A: Arch> Kernel<A> {
+    /// Writes a line to the console.
+    pub fn say(&mut self, line: fmt::Arguments<'_>) {
+        // The console cannot fail.
+        let _ = writeln!(Console(&mut self.arch), "{line}");
+    }
+
+    /// The name of a thread.
+    #[must_use]
+    pub fn name(&self, tcb: Ref<Tcb>) -> ThreadName {
+        ThreadName(self.store[tcb].name, tcb.address().0)
+    }
+
+    /// `tcb` has raised a fault that nobody handles: always told of the root task, in debug builds of all threads.
+    pub(crate) fn report_unhandled(&mut self, tcb: Ref<Tcb>, fault: &Fault) {
+        let is_root = self.root_task == Some(tcb);
+        if !is_root && !cfg!(debug_assertions) {
+            return;
+        }
+        let pc = self.store[tcb].registers.words[A::REGISTERS.restart_pc];
+        let name = self.name(tcb);
+        let whose = if is_root { "root task fault" } else { "fault without a handler" };
+        self.say(format_args!("keel: {whose}: {name} at {pc:#x}: {fault}"));
+    }
+
+    /// In debug builds, a line about an invocation that was refused.
+    pub(crate) fn report_refused(&mut self, _message: &Message, _cap: Cap, _error: &Error) {}
+
+    /// Carries out the debug call `number` of `thread`; whether there is one.
+    pub(crate) fn debug_call(&mut self, thread: Ref<Tcb>, number: i64) -> bool {
+        let argument = self.store[thread].registers.words[A::REGISTERS.capability];
+        match number {
+            syscall::DEBUG_PUT_CHAR => self.arch.put_char(argument as u8),
+            syscall::DEBUG_DUMP_SCHEDULER => self.dump_scheduler(),
+            syscall::DEBUG_HALT => {
+                self.say(format_args!("keel: halted by {}", self.name(thread)));
+                self.arch.halt();
+            }
+            syscall::DEBUG_CAP_IDENTIFY => {
+                let tag = self.lookup_cap(thread, argument).map_or(0, |slot| self.store[slot].raw.tag());
+                self.store[thread].registers.words[A::REGISTERS.capability] = u64::from(tag);
+            }
+            syscall::DEBUG_SNAPSHOT => self.dump_scheduler(),
+            syscall::DEBUG_NAME_THREAD => self.debug_name_thread(thread, argument),
+            _ => return false,
+        }
+        true
+    }
+
+    fn dump_scheduler(&mut self) {
+        let Some(current) = self.core.current else { return };
+        let (name, priority) = (self.name(current), self.store[current].priority);
+        self.say(format_args!("keel: running {name}, priority {priority}"));
+    }
+
+    /// Names the thread at `address` after the text in the buffer of `thread`.
+    fn debug_name_thread(&mut self, thread: Ref<Tcb>, address: u64) {
+        let cap = self.lookup_cap(thread, address).map(|slot| self.store[slot].cap());
+        let (Ok(Cap::Tcb(target)), Some(buffer)) = (cap, self.send_buffer(thread)) else {
+            return self.say(format_args!("keel: DebugNameThread needs a thread and an IPC buffer"));
+        };
+        let mut name = [0; NAME_BYTES];
+        // At most 120 words, of which the name keeps what fits.
+        for index in 0..MAX_LENGTH as u64 {
+            let word = self.store.load(crate::invocation::buffer_word(buffer, index)).to_le_bytes();
+            for (offset, &byte) in word.iter().enumerate() {
+                if byte == 0 {
+                    self.store[target].name = name;
+                    return;
+                }
+                if let Some(place) = name.get_mut(index as usize * 8 + offset) {
+                    *place = byte;
+                }
+            }
+        }
+        self.say(format_args!("keel: DebugNameThread needs a name that ends"));
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::None => write!(f, "no fault"),
+            Self::Capability { address, in_receive, failure } => {
+                let phase = if in_receive { "receiving from" } else { "sending to" };
+                write!(f, "{phase} capability {address:#x}: {failure:?}")
+            }
+            Self::UnknownSyscall { number } => write!(f, "unknown system call {}", number.cast_signed()),
+            Self::UserException { number, code } => write!(f, "exception {number:#x}, code {code:#x}"),
+            Self::VirtualMemory { address, is_fetch: true, .. } => {
+                write!(f, "instruction fetch from {address:#x}, which is not mapped for that")
+            }
+            Self::VirtualMemory { address, status, .. } => {
+                write!(f, "access to {address:#x}, which is not mapped for that (status {status:#x})")
+            }
+            Self::Timeout { badge } => write!(f, "out of budget, context badge {badge}"),
+        }
+    }
+}
