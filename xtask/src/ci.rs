@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `cargo xtask ci`: everything that must hold before a change lands.
+//!
+//! The parts run one after the other, each with its minutes; the first that fails ends it. A part is a row
+//! of the table and a function.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::cargo::{self, Cargo, Side};
+use crate::image;
+use crate::machine::{Arch, KernelProfile, Machine};
+use crate::options::Settings;
+use crate::system::{self, Luggage};
+use crate::workspace::Workspace;
+use crate::{say, setup, unsafety};
+
+/// What a part does.
+type Part = fn(&Cargo<'_>) -> Result<()>;
+
+/// The parts in their order: what is quick and often wrong comes first.
+const PARTS: &[(&str, Part)] = &[
+    ("formats", formats),
+    ("builds", builds),
+    ("lints", lints),
+    ("tests", tests),
+    ("documentation", documentation),
+    ("unsafe code", unsafe_code),
+];
+
+/// The crates whose documentation is for others.
+const DOCUMENTED: [&str; 3] = ["keel-abi", "keel-kernel", "keel"];
+
+const PROFILES: [KernelProfile; 2] = [KernelProfile::Debug, KernelProfile::Release];
+
+/// Runs the verb.
+pub(crate) fn ci() -> Result<ExitCode> {
+    let machine: &Machine = Arch::Aarch64.machine();
+    setup::rust_targets(machine)?;
+    setup::rust_components()?;
+    setup::qemu(machine)?;
+    let workspace = Workspace::load()?;
+    let settings = Settings::default();
+    let cargo = Cargo { workspace: &workspace, machine, settings: &settings };
+
+    let mut times = Vec::new();
+    for (name, part) in PARTS {
+        say!("ci: {name}");
+        let start = Instant::now();
+        part(&cargo).with_context(|| format!("ci: the part `{name}` failed"))?;
+        times.push((*name, start.elapsed()));
+    }
+    for (name, time) in &times {
+        println!("{name:<14} {:>6.1} min", minutes(*time));
+    }
+    println!("{:<14} {:>6.1} min", "ci", minutes(times.iter().map(|(_, time)| *time).sum()));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn minutes(time: Duration) -> f64 {
+    time.as_secs_f64() / 60.0
+}
+
+fn formats(cargo: &Cargo<'_>) -> Result<()> {
+    cargo::run(cargo.command("fmt").args(["--all", "--check"]))
+}
+
+/// Both kernels, all systems, and the user programs that are in no system.
+fn builds(cargo: &Cargo<'_>) -> Result<()> {
+    for profile in PROFILES {
+        image::build(cargo, profile)?;
+    }
+    for system in system::all().iter().filter(|system| !system.needs_input()) {
+        system.build(cargo, Luggage::default())?;
+    }
+    let in_systems: Vec<_> = system::all().iter().flat_map(|system| system.packages()).collect();
+    let mut others = cargo.workspace.user_programs();
+    others.retain(|program| !in_systems.contains(program));
+    cargo.build(Side::User, &others, &[])?;
+    Ok(())
+}
+
+/// The host's crates with their tests, then what runs on the machine.
+fn lints(cargo: &Cargo<'_>) -> Result<()> {
+    const DENY: [&str; 3] = ["--", "-D", "warnings"];
+    cargo::run(cargo.command("clippy").arg("--all-targets").args(DENY))?;
+    for profile in PROFILES {
+        let image = image::build(cargo, profile)?;
+        let packages = [cargo.machine.kernel_package, cargo.machine.loader_package];
+        let files = image::loader_files(&image);
+        cargo::run(cargo.bare_metal("clippy", Side::Kernel(profile), &packages, &files).args(DENY))?;
+    }
+    let built = system::find(system::DEFAULT)?.build(cargo, Luggage::default())?;
+    let programs = cargo.workspace.user_programs();
+    let files = system::program_files(&built);
+    cargo::run(cargo.bare_metal("clippy", Side::User, &programs, &files).args(DENY))
+}
+
+/// The command that the README gives.
+fn tests(cargo: &Cargo<'_>) -> Result<()> {
+    cargo::run(cargo.command("xtask").arg("test"))
+}
+
+fn documentation(cargo: &Cargo<'_>) -> Result<()> {
+    let mut command = cargo.command("doc");
+    command.arg("--no-deps").args(DOCUMENTED.iter().flat_map(|name| ["--package", name]));
+    cargo::run(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Prints where unsafe code stands. There is no limit here: the crates that have none forbid it.
+fn unsafe_code(cargo: &Cargo<'_>) -> Result<()> {
+    let row = |name: &str, count: unsafety::Count| {
+        println!(
+            "{name:<22} {:>8} {:>14} {:>14} {:>13}",
+            count.lines, count.blocks, count.lines_in_blocks, count.items
+        );
+    };
+    println!(
+        "{:<22} {:>8} {:>14} {:>14} {:>13}",
+        "crate", "lines", "unsafe blocks", "lines in them", "unsafe items"
+    );
+    let mut total = unsafety::Count::default();
+    for krate in cargo.workspace.crates() {
+        let count = unsafety::in_crate(&krate.directory)?;
+        row(&krate.name, count);
+        total += count;
+    }
+    row("all", total);
+    Ok(())
+}

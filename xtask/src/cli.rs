@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The command line: verbs, their options and their help.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::machine::{Arch, Board, KernelProfile};
+use crate::options::{self, Setting, Settings};
+
+/// Builds, runs and tests Keel. Sets up what is missing (Rust targets, QEMU) by itself.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Run(Run),
+    Build(Build),
+    Test(Test),
+    /// Check everything that must hold before a change lands
+    ///
+    /// Formats, builds, lints, tests, documentation, and where unsafe code stands; prints each part's
+    /// minutes and stops at the first that fails.
+    #[command(after_help = "\
+Example:
+  cargo xtask ci                           what the gate runs")]
+    Ci,
+}
+
+/// Build a system, boot it in QEMU and show its console
+///
+/// Exit status: 0 when the system reports success or the console shows the --until text; 1 when the
+/// system reports failure, its root task faults, the kernel reports a bug, or the console shows the
+/// --fail-on text; 124 on the timeout. A last line says why.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask run                                  boot the default system
+  cargo xtask run hello --release                  the same kernel as it is shipped
+  cargo xtask run hello --icount --timeout 60      count instructions; give up after a minute
+  cargo xtask run --root-task my.elf --until READY boot your own root task
+  cargo xtask run hello --gdb                      wait for a debugger")]
+pub(crate) struct Run {
+    /// The system to boot
+    #[arg(value_parser = crate::system::names(), default_value = crate::system::DEFAULT)]
+    pub(crate) system: String,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+    /// A file for the system to work on; it travels inside the root task
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Boot this ELF root task instead of one of ours
+    #[arg(long, value_name = "ELF", conflicts_with_all = ["system", "input"])]
+    pub(crate) root_task: Option<PathBuf>,
+    /// Memory of the machine, such as 512M or 4G
+    #[arg(long, value_name = "SIZE", value_parser = memory_size)]
+    pub(crate) memory: Option<String>,
+    /// Make the run deterministic: virtual time advances with each instruction
+    #[arg(long)]
+    pub(crate) icount: bool,
+    /// End with success as soon as the console shows TEXT
+    #[arg(long, value_name = "TEXT", value_parser = console_text, allow_hyphen_values = true)]
+    pub(crate) until: Option<String>,
+    /// End with failure as soon as the console shows TEXT
+    #[arg(long, value_name = "TEXT", value_parser = console_text, allow_hyphen_values = true)]
+    pub(crate) fail_on: Option<String>,
+    /// End with status 124 after this many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
+    /// Wait for a debugger and print the command that attaches one
+    #[arg(long)]
+    pub(crate) gdb: bool,
+}
+
+/// Build kernel, loader and all systems
+///
+/// Prints what was made, with sizes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask build                       debug kernel
+  cargo xtask build --release             the kernel as it is shipped
+  cargo xtask build --board qemu-virt     also a kernel ELF that other loaders can start:
+                                          fixed physical address, device tree baked in")]
+pub(crate) struct Build {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) profile: Profile,
+    /// Also make the kernel's ELF for foreign loaders on this board
+    #[arg(long)]
+    pub(crate) board: Option<Board>,
+}
+
+/// Run the host tests, then the system tests in QEMU
+///
+/// Ends with a line `N passed, N failed`. Exit status: 1 when anything failed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask test                         everything
+  cargo xtask test hello                   what has `hello` in its name
+  cargo xtask test --option domains=16     the same tests with another build option")]
+pub(crate) struct Test {
+    /// Only tests with this text in their names
+    pub(crate) filter: Option<String>,
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Only this case, of the systems that report their cases one by one
+    #[arg(long, value_name = "NAME", conflicts_with = "filter")]
+    pub(crate) case: Option<String>,
+}
+
+/// What the build is for.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// Architecture
+    #[arg(long, value_name = "ARCH", default_value = "aarch64")]
+    pub(crate) arch: Arch,
+    /// Set a build option; may be repeated, later ones win
+    #[arg(long = "option", value_name = "NAME=VALUE", value_parser = options::parse, help = options::help())]
+    options: Vec<Setting>,
+    /// Size of the root CNode: short for --option root-cnode-bits=N
+    #[arg(long, value_name = "N", value_parser = options::parse_root_cnode_bits)]
+    root_cnode_bits: Option<Setting>,
+}
+
+impl Target {
+    /// The build options that were given.
+    pub(crate) fn settings(&self) -> Settings {
+        self.options.iter().chain(&self.root_cnode_bits).cloned().collect()
+    }
+}
+
+/// Which kernel to build.
+#[derive(Debug, Args)]
+pub(crate) struct Profile {
+    /// A kernel with checks and debug calls (the default)
+    #[arg(long, conflicts_with = "release")]
+    debug: bool,
+    /// The kernel as it is shipped
+    #[arg(long)]
+    release: bool,
+}
+
+impl Profile {
+    /// The profile that was asked for, if any was.
+    pub(crate) fn chosen(&self) -> Option<KernelProfile> {
+        match (self.debug, self.release) {
+            (_, true) => Some(KernelProfile::Release),
+            (true, false) => Some(KernelProfile::Debug),
+            (false, false) => None,
+        }
+    }
+}
+
+/// Accepts a size in the form that QEMU takes, with its unit.
+fn memory_size(text: &str) -> Result<String, String> {
+    let problem = || format!("`{text}` is no size of memory; write for instance 512M or 4G");
+    let upper = text.to_ascii_uppercase();
+    let (number, unit_mib) = match (upper.strip_suffix('M'), upper.strip_suffix('G')) {
+        (Some(number), _) => (number, 1),
+        (_, Some(number)) => (number, 1024),
+        _ => return Err(problem()),
+    };
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(problem());
+    }
+    let mib = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit_mib)).ok_or_else(problem)?;
+    match mib {
+        0 => Err(problem()),
+        1..=1_048_576 => Ok(upper),
+        _ => Err(format!("`{text}` is more memory than any machine here has (1024G)")),
+    }
+}
+
+/// Accepts a text that can appear within one line of the console.
+fn console_text(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("the text is empty, which every console shows".into());
+    }
+    if text.contains(['\n', '\r', '\x1b']) {
+        return Err("the text is looked for within one line, without colours".into());
+    }
+    Ok(text.into())
+}
+
+/// Accepts a positive number of seconds, with or without a fraction.
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse::<f64>()
+        .ok()
+        .filter(|seconds| *seconds > 0.0)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| format!("`{text}` is no positive number of seconds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("xtask").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_shows_examples() {
+        for verb in Cli::command().get_subcommands() {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.contains(&format!("cargo xtask {}", verb.get_name())), "{}", verb.get_name());
+        }
+    }
+
+    #[test]
+    fn run_takes_all_of_its_options() {
+        let line = "run hello --arch aarch64 --input a.png --memory 1g --icount --until A --fail-on B \
+                    --timeout 1.5 --gdb --release --option domains=16 --root-cnode-bits 13";
+        let Verb::Run(run) = parse(line).unwrap().verb else { panic!("not run") };
+        assert_eq!(run.memory.as_deref(), Some("1G"));
+        assert_eq!(run.timeout, Some(Duration::from_millis(1500)));
+        assert_eq!(run.profile.chosen(), Some(KernelProfile::Release));
+        assert_eq!(run.target.settings().to_string(), "domains=16 root-cnode-bits=13");
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for line in [
+            "run nothing",
+            "run --arch riscv64",
+            "run --debug --release",
+            "run hello --root-task a.elf",
+            "run --input a --root-task a.elf",
+            "run --memory 12",
+            "run --memory G",
+            "run --memory +1G",
+            "run --memory 0G",
+            "run --memory 99999999999999999999G",
+            "run --timeout 0",
+            "run --timeout -1",
+            "run --timeout NaN",
+            "run --timeout inf",
+            "run --option domains",
+            "run --option nonsense=1",
+            "run --root-cnode-bits 99",
+            "build --board nonsense",
+            "test --case a b",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        assert!(Cli::try_parse_from(["xtask", "run", "--until", ""]).is_err());
+    }
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The machines: what there is to know about each architecture, in one table.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+/// An architecture that Keel runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Arch {
+    Aarch64,
+}
+
+impl Arch {
+    /// The row of this architecture.
+    pub(crate) fn machine(self) -> &'static Machine {
+        match self {
+            Arch::Aarch64 => &AARCH64,
+        }
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.machine().name)
+    }
+}
+
+/// Which of its two forms the kernel is built in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KernelProfile {
+    /// With checks and debug calls.
+    Debug,
+    /// As it is shipped.
+    Release,
+}
+
+impl KernelProfile {
+    /// Name of the directory for what is made in this form.
+    pub(crate) fn directory(self) -> &'static str {
+        match self {
+            KernelProfile::Debug => "debug",
+            KernelProfile::Release => "release",
+        }
+    }
+
+    /// The cargo profile of kernel and loader.
+    pub(crate) fn cargo_profile(self) -> &'static str {
+        match self {
+            KernelProfile::Debug => "dev",
+            KernelProfile::Release => "kernel",
+        }
+    }
+}
+
+/// The cargo profile of user programs, under either kernel.
+pub(crate) const USER_PROFILE: &str = "release";
+
+/// One architecture: how to build for it and which machine to run.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// Name of the architecture, as on the command line.
+    pub(crate) name: &'static str,
+    /// The emulator's program.
+    pub(crate) qemu: &'static str,
+    /// Arguments that choose the machine and its processor.
+    pub(crate) qemu_machine: &'static [&'static str],
+    /// Memory of the machine when nothing else is asked for.
+    pub(crate) memory: &'static str,
+    /// What Debian calls the packages with the emulator in them.
+    pub(crate) debian_packages: &'static [&'static str],
+    /// Package with the kernel's binary.
+    pub(crate) kernel_package: &'static str,
+    /// Package with the loader's binary.
+    pub(crate) loader_package: &'static str,
+    /// Rust target of kernel and loader.
+    pub(crate) kernel_target: &'static str,
+    /// Compiler flags of kernel and loader.
+    pub(crate) kernel_rustflags: &'static [&'static str],
+    /// Rust target of user programs.
+    pub(crate) user_target: &'static str,
+    /// Compiler flags of user programs.
+    pub(crate) user_rustflags: &'static [&'static str],
+    /// Machine number in the ELF header.
+    pub(crate) elf_machine: object::elf::Machine,
+    /// The bytes by which a boot image can be told, and where in the image they stand.
+    pub(crate) image_magic: (usize, &'static [u8]),
+}
+
+impl Machine {
+    /// The Rust targets that a build needs.
+    pub(crate) fn rust_targets(&self) -> [&'static str; 2] {
+        [self.kernel_target, self.user_target]
+    }
+}
+
+static AARCH64: Machine = Machine {
+    name: "aarch64",
+    qemu: "qemu-system-aarch64",
+    // Without the random seed in the device tree two runs are equal to the bit.
+    qemu_machine: &["-M", "virt,gic-version=2,dtb-randomness=off", "-cpu", "cortex-a53"],
+    memory: "2G",
+    debian_packages: &["qemu-system-arm"],
+    kernel_package: "keel-aarch64",
+    loader_package: "keel-loader-aarch64",
+    // The plain target would use the vector registers, which belong to user level.
+    kernel_target: "aarch64-unknown-none-softfloat",
+    // Path-length analysis of the binary wants no computed jumps.
+    kernel_rustflags: &["-Cjump-tables=no"],
+    user_target: "aarch64-unknown-none",
+    user_rustflags: &[],
+    elf_machine: object::elf::EM_AARCH64,
+    image_magic: (56, b"ARM\x64"),
+};
+
+/// A board for which the kernel's ELF can be made such that a loader that passes no device tree, and
+/// that loads to the addresses the ELF names, can start it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Board {
+    /// QEMU's `virt` machine for 64-bit Arm
+    QemuVirt,
+}
+
+impl Board {
+    /// Name of the board, as on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Board::QemuVirt => "qemu-virt",
+        }
+    }
+
+    /// The architecture of the board.
+    pub(crate) fn arch(self) -> Arch {
+        match self {
+            Board::QemuVirt => Arch::Aarch64,
+        }
+    }
+
+    /// The physical address of the kernel's image: in memory, aligned to 2 MiB, and clear of where other
+    /// loaders put themselves (the start of memory).
+    pub(crate) fn kernel_paddr(self) -> u64 {
+        match self {
+            Board::QemuVirt => 0x6000_0000,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_the_command_line() {
+        for arch in Arch::value_variants() {
+            assert_eq!(arch.to_possible_value().unwrap().get_name(), arch.machine().name);
+        }
+        for board in Board::value_variants() {
+            assert_eq!(board.to_possible_value().unwrap().get_name(), board.name());
+        }
+    }
+
+    #[test]
+    fn boards_put_the_kernel_at_a_block() {
+        for board in Board::value_variants() {
+            assert_eq!(board.kernel_paddr() % (2 << 20), 0);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `cargo xtask run`: builds a system, boots it and shows its console.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use crate::cargo::Cargo;
+use crate::elf::Executable;
+use crate::guest::{self, Console, Limits};
+use crate::machine::{KernelProfile, Machine};
+use crate::qemu::{self, Boot};
+use crate::system::{self, Luggage};
+use crate::workspace::Workspace;
+use crate::{artifact, cli, image, say, setup};
+
+/// Runs the verb.
+pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
+    let machine = arguments.target.arch.machine();
+    setup::rust_targets(machine)?;
+    setup::qemu(machine)?;
+    let workspace = Workspace::load()?;
+    let settings = arguments.target.settings();
+    let cargo = Cargo { workspace: &workspace, machine, settings: &settings };
+    let (root_task, kernel) = root_task(arguments, &cargo)?;
+    let image = image::build(&cargo, kernel)?;
+    if arguments.gdb {
+        let attach = format!("gdb-multiarch -ex 'target remote :{}'", qemu::GDB_PORT);
+        say!("waiting for a debugger: {attach} {}", workspace.relative(&image.kernel).display());
+    }
+    let boot = Boot {
+        machine,
+        image: &image.image,
+        root_task: &root_task,
+        memory: arguments.memory.as_deref(),
+        icount: arguments.icount,
+        gdb: arguments.gdb,
+    };
+    let limits = Limits {
+        until: arguments.until.as_deref(),
+        fail_on: arguments.fail_on.as_deref(),
+        timeout: arguments.timeout,
+    };
+    let mut shown = LiveConsole::default();
+    let end = guest::run(boot.command(), Console::Live, limits, &mut shown)?;
+    shown.end_line();
+    say!("{}", end.reason());
+    Ok(ExitCode::from(end.status()))
+}
+
+/// The root task to boot, and the kernel to boot it on.
+fn root_task(arguments: &cli::Run, cargo: &Cargo<'_>) -> Result<(PathBuf, KernelProfile)> {
+    if let Some(path) = &arguments.root_task {
+        check_root_task(path, cargo.machine)?;
+        return Ok((path.clone(), arguments.profile.chosen().unwrap_or(KernelProfile::Debug)));
+    }
+    let system = system::find(&arguments.system)?;
+    let built = system.build(cargo, Luggage { input: arguments.input.as_deref(), case: None })?;
+    Ok((built.root_task, arguments.profile.chosen().unwrap_or(system.kernel)))
+}
+
+/// Refuses a file that could never run, before anything is built for it.
+fn check_root_task(path: &Path, machine: &Machine) -> Result<()> {
+    let content = artifact::read(path)?;
+    Executable::parse(&content, machine.elf_machine)
+        .with_context(|| format!("{} is no root task for {}", path.display(), machine.name))?;
+    Ok(())
+}
+
+/// The tool's standard output, which remembers whether its last line is complete.
+#[derive(Debug, Default)]
+struct LiveConsole {
+    is_within_line: bool,
+}
+
+impl LiveConsole {
+    /// Ends an incomplete line, so that what the tool says stands on one of its own.
+    fn end_line(&self) {
+        if self.is_within_line {
+            println!();
+        }
+    }
+}
+
+impl Write for LiveConsole {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = io::stdout().write(bytes)?;
+        if let Some(last) = bytes[..written].last() {
+            self.is_within_line = *last != b'\n';
+        }
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stdout().flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::artifact::tests::Scratch;
+    use crate::machine::Arch;
+
+    #[test]
+    fn a_file_that_is_no_root_task_is_named() {
+        let scratch = Scratch::new("root-task");
+        let path = scratch.0.join("script.sh");
+        artifact::write(&path, b"#!/bin/sh").unwrap();
+        let error = format!("{:#}", check_root_task(&path, Arch::Aarch64.machine()).unwrap_err());
+        assert!(error.ends_with("script.sh is no root task for aarch64: this is no ELF file"), "{error}");
+        artifact::write(&path, &crate::elf::tests::make(&[crate::elf::tests::TEXT])).unwrap();
+        assert!(check_root_task(&path, Arch::Aarch64.machine()).is_ok());
+    }
+}

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The system tests: systems that are booted in QEMU and whose consoles are judged.
+//!
+//! A test is a row of the table. It counts as one, except where its system reports its cases one by one, in
+//! lines `case NAME ok`, `case NAME failed: …` and `case NAME skipped: …`: there each case counts.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::cargo::Cargo;
+use crate::guest::{self, Console, End, Limits};
+use crate::machine::KernelProfile;
+use crate::qemu::Boot;
+use crate::system::{self, Luggage};
+use crate::test::Tally;
+use crate::{console, image, options};
+
+/// One system test.
+#[derive(Debug)]
+pub(crate) struct SystemTest {
+    /// Its name, for filters and results.
+    name: &'static str,
+    /// The system that it boots.
+    system: &'static str,
+    /// The kernel that it boots on.
+    kernel: KernelProfile,
+    /// Build options, as on the command line.
+    options: &'static [&'static str],
+    /// The system's input, as a path in the workspace.
+    input: Option<&'static str>,
+    /// Whether instructions are counted.
+    icount: bool,
+    /// How long it may take.
+    timeout: Duration,
+    /// How the line begins that ends the run.
+    ends_with: &'static str,
+    /// Texts that must stand on the console.
+    shows: &'static [&'static str],
+    /// Whether the system reports its cases one by one.
+    has_cases: bool,
+}
+
+const PLAIN: SystemTest = SystemTest {
+    name: "",
+    system: "",
+    kernel: KernelProfile::Debug,
+    options: &[],
+    input: None,
+    icount: false,
+    timeout: Duration::from_secs(60),
+    ends_with: "keel: success",
+    shows: &[],
+    has_cases: false,
+};
+
+static TESTS: &[SystemTest] = &[
+    SystemTest { name: "hello", system: "hello", ..PLAIN },
+    SystemTest { name: "hello-release", system: "hello", kernel: KernelProfile::Release, ..PLAIN },
+    SystemTest { name: "hello-icount", system: "hello", icount: true, ..PLAIN },
+    SystemTest { name: "hello-domains", system: "hello", options: &["domains=16"], ..PLAIN },
+];
+
+/// Which tests to run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Choice<'a> {
+    /// Only those with this text in their names.
+    pub(crate) filter: Option<&'a str>,
+    /// Only this case, of those that have cases.
+    pub(crate) case: Option<&'a str>,
+}
+
+/// The chosen rows of the table.
+pub(crate) fn choose(choice: Choice<'_>) -> Vec<&'static SystemTest> {
+    let is_chosen = |test: &&SystemTest| {
+        choice.filter.is_none_or(|filter| test.name.contains(filter))
+            && (choice.case.is_none() || test.has_cases)
+    };
+    TESTS.iter().filter(is_chosen).collect()
+}
+
+impl SystemTest {
+    /// Runs the test and prints its result; what went wrong before it could run is a failure too.
+    pub(crate) fn run(&self, cargo: &Cargo<'_>, case: Option<&str>) -> Tally {
+        println!("\nsystem test {}", self.name);
+        let start = Instant::now();
+        let mut console = Vec::new();
+        let judgement = match self.boot(cargo, case, &mut console) {
+            Ok(end) => self.judge(&end, &console),
+            Err(error) => Judgement::failure(format!("{error:#}")),
+        };
+        judgement.print(self.name, &console, start.elapsed());
+        judgement.tally
+    }
+
+    fn boot(&self, cargo: &Cargo<'_>, case: Option<&str>, console: &mut Vec<u8>) -> Result<End> {
+        let more = self.options.iter().map(|text| options::parse(text).map_err(anyhow::Error::msg));
+        let settings = cargo.settings.with(more.collect::<Result<Vec<_>>>()?);
+        let cargo = Cargo { settings: &settings, ..*cargo };
+        let image = image::build(&cargo, self.kernel)?;
+        let input = self.input.map(|path| cargo.workspace.root().join(path));
+        let luggage = Luggage { input: input.as_deref(), case };
+        let built = system::find(self.system)?.build(&cargo, luggage)?;
+        let boot = self.on_machine(&cargo, &image.image, &built.root_task);
+        let limits = Limits { timeout: Some(self.timeout), ..Limits::default() };
+        guest::run(boot.command(), Console::Captured, limits, console).context("cannot run the test")
+    }
+
+    fn on_machine<'a>(&self, cargo: &Cargo<'a>, image: &'a Path, root_task: &'a Path) -> Boot<'a> {
+        Boot { machine: cargo.machine, image, root_task, memory: None, icount: self.icount, gdb: false }
+    }
+
+    /// Holds what happened against what should have.
+    fn judge(&self, end: &End, console: &[u8]) -> Judgement {
+        let lines = console::lines(console);
+        let mut problems = Vec::new();
+        match end {
+            End::Decided(verdict) if verdict.text().starts_with(self.ends_with) => {}
+            _ => problems.push(end.reason()),
+        }
+        let missing = self.shows.iter().filter(|text| !lines.iter().any(|line| line.contains(**text)));
+        problems.extend(missing.map(|text| format!("the console does not show `{text}`")));
+        if self.has_cases { judge_cases(&lines, problems) } else { Judgement::of_one(problems) }
+    }
+}
+
+/// The result of a test.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Judgement {
+    tally: Tally,
+    problems: Vec<String>,
+    /// Cases that did not run, with their reasons.
+    skipped: Vec<String>,
+}
+
+impl Judgement {
+    fn of_one(problems: Vec<String>) -> Self {
+        let failed = u64::from(!problems.is_empty());
+        Judgement { tally: Tally { passed: 1 - failed, failed }, problems, skipped: Vec::new() }
+    }
+
+    fn failure(problem: String) -> Self {
+        Self::of_one(vec![problem])
+    }
+
+    fn print(&self, name: &str, console: &[u8], time: Duration) {
+        if !self.problems.is_empty() {
+            println!("---- console of {name}");
+            println!("{}", String::from_utf8_lossy(console).trim_end());
+            println!("---- end of console");
+        }
+        for text in
+            self.skipped.iter().map(|case| format!("skipped: {case}")).chain(self.problems.iter().cloned())
+        {
+            println!("system test {name}: {text}");
+        }
+        let result = if self.tally.failed == 0 { "ok" } else { "FAILED" };
+        println!("system test {name}: {result} ({:.1} s)", time.as_secs_f64());
+    }
+}
+
+/// How one case went.
+#[derive(Debug, PartialEq, Eq)]
+enum Case<'a> {
+    Ok,
+    Failed(&'a str),
+    Skipped(&'a str),
+}
+
+/// Reads a line in which a system reports a case.
+fn case(line: &str) -> Option<Case<'_>> {
+    let report = line.strip_prefix("case ")?;
+    let (_name, result) = report.split_once(' ')?;
+    match result {
+        "ok" => Some(Case::Ok),
+        _ if result.starts_with("failed:") => Some(Case::Failed(report)),
+        _ if result.starts_with("skipped:") => Some(Case::Skipped(report)),
+        _ => None,
+    }
+}
+
+/// Counts the cases. Problems of the run as a whole count as one more failure, unless failed cases explain
+/// them.
+fn judge_cases(lines: &[String], mut problems: Vec<String>) -> Judgement {
+    let mut judgement = Judgement::default();
+    let mut failed = Vec::new();
+    for case in lines.iter().filter_map(|line| case(line)) {
+        match case {
+            Case::Ok => judgement.tally.passed += 1,
+            Case::Failed(report) => failed.push(format!("case {report}")),
+            Case::Skipped(report) => judgement.skipped.push(report.to_owned()),
+        }
+    }
+    if judgement.tally.passed == 0 && failed.is_empty() {
+        problems.push("the system reported no case".into());
+    }
+    judgement.tally.failed = failed.len() as u64;
+    if failed.is_empty() && !problems.is_empty() {
+        judgement.tally.failed = 1;
+    }
+    problems.extend(failed);
+    judgement.problems = problems;
+    judgement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::Verdict;
+
+    const HELLO: SystemTest = SystemTest { name: "hello", system: "hello", shows: &["hello"], ..PLAIN };
+    const CASES: SystemTest = SystemTest { name: "cases", has_cases: true, ..PLAIN };
+
+    fn tally(test: &SystemTest, end: &End, console: &str) -> (u64, u64) {
+        let judgement = test.judge(end, console.as_bytes());
+        assert_eq!(judgement.problems.is_empty(), judgement.tally.failed == 0);
+        (judgement.tally.passed, judgement.tally.failed)
+    }
+
+    fn failure(line: &str) -> End {
+        End::Decided(Verdict::Failure(line.into()))
+    }
+
+    #[test]
+    fn the_table_is_consistent() {
+        for (index, test) in TESTS.iter().enumerate() {
+            assert!(system::find(test.system).is_ok(), "{}", test.name);
+            assert!(TESTS[..index].iter().all(|other| other.name != test.name), "{}", test.name);
+            assert!(test.options.iter().all(|text| options::parse(text).is_ok()), "{}", test.name);
+        }
+    }
+
+    #[test]
+    fn a_filter_chooses_by_name() {
+        let names = |filter| -> Vec<_> {
+            choose(Choice { filter, case: None }).iter().map(|test| test.name).collect()
+        };
+        assert_eq!(names(None).len(), TESTS.len());
+        assert_eq!(names(Some("hello-rel")), ["hello-release"]);
+        assert!(names(Some("nothing")).is_empty());
+        let case = choose(Choice { filter: None, case: Some("a") });
+        assert!(case.iter().all(|test| test.has_cases));
+    }
+
+    #[test]
+    fn a_system_passes_with_its_verdict_and_its_texts() {
+        let success = End::Decided(Verdict::Success);
+        assert_eq!(tally(&HELLO, &success, "\x1b[1mhello\r\nkeel: success\n"), (1, 0));
+        assert_eq!(tally(&HELLO, &success, "keel: success\n"), (0, 1));
+        assert_eq!(tally(&HELLO, &failure("keel: failure: x"), "hello\n"), (0, 1));
+        assert_eq!(tally(&HELLO, &End::TimedOut(Duration::from_secs(1)), "hello\n"), (0, 1));
+    }
+
+    #[test]
+    fn a_system_can_be_meant_to_fail() {
+        let test = SystemTest { ends_with: "keel: failure: broken picture", ..PLAIN };
+        assert_eq!(tally(&test, &failure("keel: failure: broken picture: cut off"), ""), (1, 0));
+        assert_eq!(tally(&test, &failure("keel: failure: other"), ""), (0, 1));
+        assert_eq!(tally(&test, &End::Decided(Verdict::Success), ""), (0, 1));
+    }
+
+    #[test]
+    fn each_case_counts() {
+        let success = End::Decided(Verdict::Success);
+        let console =
+            "case a ok\r\n\x1b[32mcase b ok\x1b[0m\ncase c skipped: no SMC\nsome case d ok\ncase e\n";
+        assert_eq!(tally(&CASES, &success, console), (2, 0));
+        assert_eq!(CASES.judge(&success, console.as_bytes()).skipped, ["c skipped: no SMC"]);
+        let console = "case a ok\ncase b failed: 1 is not 2\ncase c failed: x\n";
+        assert_eq!(tally(&CASES, &failure("keel: failure: 2 cases"), console), (1, 2));
+    }
+
+    #[test]
+    fn a_run_that_breaks_off_fails_whatever_its_cases_said() {
+        assert_eq!(tally(&CASES, &End::TimedOut(Duration::from_secs(1)), "case a ok\n"), (1, 1));
+        assert_eq!(tally(&CASES, &End::Decided(Verdict::Success), "nothing\n"), (0, 1));
+    }
+
+    /// A failed case shows even if the system claims success.
+    #[test]
+    fn a_failed_case_fails_the_test() {
+        assert_eq!(tally(&CASES, &End::Decided(Verdict::Success), "case a failed: x\n"), (0, 1));
+    }
+}
