@@ -3,9 +3,9 @@
 //! A guest from its start to its end.
 //!
 //! ```text
-//!   start ──► running ──► the console decides ──► a moment more on failure ──► killed
-//!                │──────► the time is over ─────────────────────────────────► killed
-//!                │──────► Ctrl-C ───────────────────────────────────────────► killed
+//!   start ──► running ──► the console decides ──► a moment more ──► killed
+//!                │──────► the time is over ──────────────────────► killed
+//!                │──────► Ctrl-C ────────────────────────────────► killed
 //!                └──────► QEMU ends by itself
 //! ```
 //!
@@ -26,8 +26,8 @@ use crate::{interrupt, terminal};
 /// How often a waiting tool looks for Ctrl-C.
 const POLL: Duration = Duration::from_millis(50);
 
-/// How long a failed guest may go on, to say more about it.
-const LAST_WORDS: Duration = Duration::from_millis(300);
+/// How long a guest may go on after a verdict that more may follow: the dump of a failure, the rest of a line.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 /// How long QEMU may take to end after it closed its console.
 const END_PATIENCE: Duration = Duration::from_secs(5);
@@ -108,7 +108,7 @@ pub(crate) fn run(
             Next::Bytes(bytes) => {
                 show(shown, &bytes)?;
                 if let Some(verdict) = watcher.feed(&bytes) {
-                    if !verdict.is_success() {
+                    if verdict != Verdict::Success {
                         show_last_words(&output, shown)?;
                     }
                     return Ok(End::Decided(verdict));
@@ -153,7 +153,7 @@ fn next(output: &Receiver<Vec<u8>>, deadline: Option<Instant>) -> Next {
     }
 }
 
-/// A failure is often followed by its explanation.
+/// Shows what follows right after a verdict.
 fn show_last_words(output: &Receiver<Vec<u8>>, shown: &mut dyn Write) -> Result<()> {
     let deadline = Instant::now() + LAST_WORDS;
     while let Next::Bytes(bytes) = next(output, Some(deadline)) {
@@ -253,7 +253,7 @@ mod tests {
     #[test]
     fn failure_still_shows_what_comes_right_after() {
         let (end, shown) =
-            run_script("echo 'keel: kernel bug: x'; sleep 0.1; echo dump; exec sleep 100", MINUTE);
+            run_script("echo 'keel: kernel bug: x'; sleep 0.05; echo dump; exec sleep 100", MINUTE);
         assert_eq!(end.status(), 1);
         assert_eq!(end.reason(), "failure: the kernel found a bug of its own (keel: kernel bug: x)");
         assert_eq!(shown, "keel: kernel bug: x\ndump\n");
