@@ -73,7 +73,7 @@ pub(crate) struct Run {
     /// End with failure as soon as the console shows TEXT
     #[arg(long, value_name = "TEXT", value_parser = console_text, allow_hyphen_values = true)]
     pub(crate) fail_on: Option<String>,
-    /// End with status 124 after this many seconds
+    /// End with status 124 after this many seconds, not counting the build
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
     /// Wait for a debugger and print the command that attaches one

@@ -25,12 +25,14 @@ struct BuildOption {
 enum Values {
     Switch,
     Number(RangeInclusive<u32>),
+    /// What the option decides is not there yet.
+    Only(&'static str),
 }
 
 const ROOT_CNODE_BITS: &BuildOption = &BuildOption {
     name: "root-cnode-bits",
     variable: "KEEL_ROOT_CNODE_BITS",
-    values: Values::Number(8..=26),
+    values: Values::Number(5..=27),
     default: "12",
     effect: "size of the root CNode",
 };
@@ -54,16 +56,16 @@ const OPTIONS: &[&BuildOption] = &[
     &BuildOption {
         name: "hyp",
         variable: "KEEL_HYP",
-        values: Values::Switch,
+        values: Values::Only("off"),
         default: "off",
-        effect: "Arm EL2",
+        effect: "Arm EL2 (not there yet)",
     },
     &BuildOption {
         name: "cores",
         variable: "KEEL_CORES",
-        values: Values::Number(1..=64),
+        values: Values::Only("1"),
         default: "1",
-        effect: "number of cores",
+        effect: "number of cores (more are not there yet)",
     },
     &BuildOption {
         name: "x86-iommu",
@@ -124,6 +126,7 @@ impl BuildOption {
                 .ok()
                 .filter(|number| range.contains(number))
                 .map(|number| number.to_string()),
+            Values::Only(only) => Some(value.to_owned()).filter(|value| value == only),
         };
         match value {
             Some(value) => Ok(Setting { option: self, value }),
@@ -137,6 +140,7 @@ impl fmt::Display for Values {
         match self {
             Values::Switch => write!(f, "on or off"),
             Values::Number(range) => write!(f, "a number from {} to {}", range.start(), range.end()),
+            Values::Only(value) => write!(f, "only {value} so far"),
         }
     }
 }
@@ -217,6 +221,12 @@ mod tests {
                 "`domains` takes a number from 1 to 256"
             );
         }
+    }
+
+    #[test]
+    fn what_is_not_there_yet_is_refused() {
+        assert_eq!(parse("cores=2").unwrap_err(), "`cores` takes only 1 so far");
+        assert_eq!(parse("hyp=on").unwrap_err(), "`hyp` takes only off so far");
     }
 
     #[test]

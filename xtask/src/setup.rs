@@ -69,6 +69,9 @@ pub(crate) fn qemu(machine: &Machine) -> Result<()> {
     Ok(())
 }
 
+/// Debian's packages that all emulators of a release share, or that exclude those of other releases.
+const SHARED_PARTS: [&str; 3] = ["qemu-utils", "qemu-system-common", "qemu-system-data"];
+
 /// What to do about a missing emulator.
 #[derive(Debug, PartialEq, Eq)]
 enum Plan {
@@ -99,9 +102,11 @@ fn plan(machine: &Machine, os_release: &str, is_root: bool, has_apt: bool) -> Pl
     };
     let mut attempts = vec![arguments(&[])];
     if let Some(codename) = value(os_release, "VERSION_CODENAME") {
-        // A backport of QEMU's tools shuts out the release's own emulator, until they come from the
+        // Parts of a newer QEMU, backported, shut out the release's own emulator until they come from the
         // release as well.
-        attempts.push(arguments(&["--allow-downgrades", &format!("qemu-utils/{codename}")]));
+        let parts = SHARED_PARTS.map(|part| format!("{part}/{codename}"));
+        let [utils, common, data] = &parts;
+        attempts.push(arguments(&["--allow-downgrades", utils, common, data]));
     }
     Plan::Install(attempts)
 }
@@ -111,7 +116,7 @@ fn install(attempts: &[Vec<String>]) -> Result<()> {
     let mut result = Ok(());
     for arguments in attempts {
         if let Err(error) = &result {
-            say!("{error}; trying again with the release's own qemu-utils");
+            say!("{error}; trying again with all of QEMU from this release");
         }
         result = cargo::run(apt_get().args(arguments));
         if result.is_ok() {
@@ -179,7 +184,8 @@ mod tests {
             lines,
             [
                 "install -y --no-install-recommends qemu-system-arm",
-                "install -y --no-install-recommends --allow-downgrades qemu-utils/bookworm qemu-system-arm"
+                "install -y --no-install-recommends --allow-downgrades qemu-utils/bookworm \
+                 qemu-system-common/bookworm qemu-system-data/bookworm qemu-system-arm"
             ]
         );
         assert!(matches!(plan_on(UBUNTU, true, true), Plan::Install(_)));
