@@ -24,16 +24,27 @@ pub(crate) struct Executable<'a> {
     segments: Vec<&'a ProgramHeader64<LE>>,
 }
 
+/// Where an executable can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// Only at the addresses that it names: what starts it applies no relocations.
+    Fixed,
+    /// Perhaps anywhere: it applies its relocations by itself.
+    Any,
+}
+
 impl<'a> Executable<'a> {
     /// Checks that `data` is a static executable for `machine`.
-    pub(crate) fn parse(data: &'a [u8], machine: Machine) -> Result<Self> {
+    pub(crate) fn parse(data: &'a [u8], machine: Machine, placement: Placement) -> Result<Self> {
         check_ident(data)?;
         let header = FileHeader64::<LE>::parse(data).context("the ELF header is broken")?;
         ensure!(header.e_machine(LE) == machine, "the ELF file is for another architecture");
         let headers = header.program_headers(LE, data).context("the ELF program headers are broken")?;
-        match header.e_type(LE) {
-            ET_EXEC => {}
-            ET_DYN => bail!("the ELF file is position-independent; link it statically at a fixed address"),
+        match (header.e_type(LE), placement) {
+            (ET_EXEC, _) | (ET_DYN, Placement::Any) => {}
+            (ET_DYN, Placement::Fixed) => {
+                bail!("the ELF file is position-independent; link it statically at a fixed address")
+            }
             _ => bail!("the ELF file is no executable"),
         }
         ensure!(
@@ -171,7 +182,7 @@ pub(crate) mod tests {
     }
 
     fn refusal(file: &[u8]) -> String {
-        format!("{:#}", Executable::parse(file, EM_AARCH64).unwrap_err())
+        format!("{:#}", Executable::parse(file, EM_AARCH64, Placement::Fixed).unwrap_err())
     }
 
     /// The file with other bytes at a place.
@@ -205,22 +216,30 @@ pub(crate) mod tests {
             assert!(said.contains(reason), "{said} / {reason}");
         }
         let file = make(&[TEXT]);
-        let said = format!("{:#}", Executable::parse(&file, EM_RISCV).unwrap_err());
+        let said = format!("{:#}", Executable::parse(&file, EM_RISCV, Placement::Fixed).unwrap_err());
         assert!(said.contains("another architecture"));
+    }
+
+    #[test]
+    fn what_relocates_itself_may_be_position_independent() {
+        let file = with(0x10, &[3]);
+        let elf = Executable::parse(&file, EM_AARCH64, Placement::Any).unwrap();
+        assert_eq!(elf.flatten().unwrap(), b"text");
     }
 
     #[test]
     fn any_cut_and_any_broken_byte_is_survived() {
         let file = make(&[TEXT, Segment { address: 0x40_1000, content: b"data", memory_bytes: 64, kind: 1 }]);
         for end in 0..file.len() {
-            let _ =
-                Executable::parse(&file[..end], EM_AARCH64).map(|elf| (elf.loadable(), elf.flatten().ok()));
+            let _ = Executable::parse(&file[..end], EM_AARCH64, Placement::Fixed)
+                .map(|elf| (elf.loadable(), elf.flatten().ok()));
         }
         for place in 0..file.len() {
             for value in [0, 1, 0x7f, 0x80, 0xff] {
                 let mut file = file.clone();
                 file[place] = value;
-                let _ = Executable::parse(&file, EM_AARCH64).map(|elf| (elf.loadable(), elf.flatten().ok()));
+                let _ = Executable::parse(&file, EM_AARCH64, Placement::Fixed)
+                    .map(|elf| (elf.loadable(), elf.flatten().ok()));
             }
         }
     }
@@ -229,7 +248,7 @@ pub(crate) mod tests {
     fn the_image_has_each_segment_in_its_place() {
         let data = Segment { address: 0x40_0008, content: b"data", memory_bytes: 4096, kind: 1 };
         let file = make(&[data, TEXT]);
-        let elf = Executable::parse(&file, EM_AARCH64).unwrap();
+        let elf = Executable::parse(&file, EM_AARCH64, Placement::Fixed).unwrap();
         assert_eq!(elf.flatten().unwrap(), b"text\0\0\0\0data");
     }
 
@@ -237,17 +256,17 @@ pub(crate) mod tests {
     fn segments_far_apart_make_no_image() {
         let far = Segment { address: 1 << 40, content: b"data", memory_bytes: 4, kind: 1 };
         let file = make(&[TEXT, far]);
-        let error = Executable::parse(&file, EM_AARCH64).unwrap().flatten().unwrap_err();
+        let error = Executable::parse(&file, EM_AARCH64, Placement::Fixed).unwrap().flatten().unwrap_err();
         assert!(error.to_string().contains("too far apart"));
     }
 
     #[test]
     fn the_loadable_part_loads_the_same() {
         let file = make(&[TEXT]);
-        let elf = Executable::parse(&file, EM_AARCH64).unwrap();
+        let elf = Executable::parse(&file, EM_AARCH64, Placement::Fixed).unwrap();
         let small = elf.loadable();
         assert_eq!(small.len(), file.len() - 100);
-        let again = Executable::parse(&small, EM_AARCH64).unwrap();
+        let again = Executable::parse(&small, EM_AARCH64, Placement::Fixed).unwrap();
         assert_eq!(again.flatten().unwrap(), elf.flatten().unwrap());
         assert_eq!(again.header.e_shoff(LE), 0);
         assert_eq!(again.loadable(), small);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use crate::cargo::{Cargo, Files, Side};
-use crate::elf::Executable;
+use crate::elf::{Executable, Placement};
 use crate::machine::{Board, KernelProfile, Machine};
 use crate::{artifact, device_tree};
 
@@ -42,7 +42,9 @@ pub(crate) fn build(cargo: &Cargo<'_>, profile: KernelProfile) -> Result<BootIma
     };
     let side = Side::Kernel(profile);
     let kernel = artifact::read(&cargo.build_one(side, machine.kernel_package, &[])?)?;
-    let stripped = Executable::parse(&kernel, machine.elf_machine).context("the kernel's ELF")?.loadable();
+    let stripped = Executable::parse(&kernel, machine.elf_machine, Placement::Fixed)
+        .context("the kernel's ELF")?
+        .loadable();
     artifact::write(&made.kernel, &kernel)?;
     artifact::write(&made.carried_kernel, &stripped)?;
 
@@ -74,7 +76,7 @@ pub(crate) fn build_for_board(cargo: &Cargo<'_>, profile: KernelProfile, board: 
 
 /// Turns the loader's ELF into the flat file, which must carry the header that firmware looks for.
 fn flat_image(loader: &[u8], machine: &Machine) -> Result<Vec<u8>> {
-    let image = Executable::parse(loader, machine.elf_machine)?.flatten()?;
+    let image = Executable::parse(loader, machine.elf_machine, Placement::Any)?.flatten()?;
     let (offset, magic) = machine.image_magic;
     ensure!(
         image.get(offset..).is_some_and(|rest| rest.starts_with(magic)),

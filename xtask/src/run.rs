@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::cargo::Cargo;
-use crate::elf::Executable;
+use crate::elf::{Executable, Placement};
 use crate::guest::{self, Console, Limits};
 use crate::machine::{KernelProfile, Machine};
 use crate::qemu::{self, Boot};
@@ -65,7 +65,7 @@ fn root_task(arguments: &cli::Run, cargo: &Cargo<'_>) -> Result<(PathBuf, Kernel
 /// Refuses a file that could never run, before anything is built for it.
 fn check_root_task(path: &Path, machine: &Machine) -> Result<()> {
     let content = artifact::read(path)?;
-    Executable::parse(&content, machine.elf_machine)
+    Executable::parse(&content, machine.elf_machine, Placement::Fixed)
         .with_context(|| format!("{} is no root task for {}", path.display(), machine.name))?;
     Ok(())
 }

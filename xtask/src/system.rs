@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clap::builder::PossibleValuesParser;
 
 use crate::cargo::{Cargo, Files, Side};
-use crate::elf::Executable;
+use crate::elf::{Executable, Placement};
 use crate::machine::KernelProfile;
 use crate::{archive, artifact};
 
@@ -145,7 +145,7 @@ pub(crate) fn program_files(built: &BuiltSystem) -> [(&'static str, &Path); 1] {
 /// What of a program is loaded, without symbols.
 fn stripped(program: &Path, cargo: &Cargo<'_>) -> Result<Vec<u8>> {
     let content = artifact::read(program)?;
-    let elf = Executable::parse(&content, cargo.machine.elf_machine);
+    let elf = Executable::parse(&content, cargo.machine.elf_machine, Placement::Fixed);
     Ok(elf.with_context(|| program.display().to_string())?.loadable())
 }
 
