@@ -14,8 +14,9 @@
 use core::arch::{asm, naked_asm};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
+use keel_aarch64_tables::{Error, Kind, MAIR, Root, Table, Tables, Width};
 use keel_loader::Region;
-use keel_loader_aarch64::{Error, Kind, MAIR, Table, Tables};
+use keel_loader::plan::BLOCK_BITS;
 
 /// How many tables there are: a root each for loader and kernel, and for each of the five regions that are
 /// mapped one table of the second level and two of the third, with room for more.
@@ -193,7 +194,7 @@ pub struct Memory {
     /// The tables in use.
     tables: Tables<'static>,
     /// The root of the lower half, in which everything appears at its physical address.
-    identity: usize,
+    identity: Root,
     /// What was given out, and whether somebody writes it.
     claims: [Option<(Region, Access)>; CLAIMS],
 }
@@ -218,12 +219,12 @@ impl Memory {
         // SAFETY: the only reference to the pool, as this code runs once.
         let pool = unsafe { &mut *pool };
         let mut tables = Tables::new(pool, base);
-        let identity = tables.allocate()?;
+        let identity = tables.root(Width::Bits48)?;
         let mut memory = Self { tables, identity, claims: [None; CLAIMS] };
         let image = own_image();
         memory.claim(image, Access::Write)?;
         // Not claimed yet: how large the tree is will be known when its header has been read.
-        memory.tables.map(identity, tree.start(), tree, Kind::Memory)?;
+        memory.map(identity, tree.start(), tree, Kind::Anything)?;
         // SAFETY: the tables map this code, its data and stack at the addresses they have now.
         unsafe { mmu_on(memory.tables.address(identity)) };
         Ok(memory)
@@ -259,7 +260,7 @@ impl Memory {
         }
         let free = self.claims.iter_mut().find(|claim| claim.is_none()).ok_or(Error::OutOfTables)?;
         *free = Some((region, access));
-        self.map(self.identity, region.start(), region, Kind::Memory)
+        self.map(self.identity, region.start(), region, Kind::Anything)
     }
 
     /// Where the loader itself lies.
@@ -267,9 +268,12 @@ impl Memory {
         own_image()
     }
 
-    /// Extends the tables in use.
-    fn map(&mut self, root: usize, at: u64, region: Region, kind: Kind) -> Result<(), Error> {
-        let result = self.tables.map(root, at, region, kind);
+    /// Maps all 2 MiB blocks that a region touches, so that the region appears at `at`. The kernel expects
+    /// such blocks, and with them a handful of tables does for any machine.
+    fn map(&mut self, root: Root, at: u64, region: Region, kind: Kind) -> Result<(), Error> {
+        let blocks = region.grow_to(BLOCK_BITS).ok_or(Error::BadAddress)?;
+        let at = at.wrapping_sub(region.start() - blocks.start());
+        let result = self.tables.map(root, at, blocks, kind);
         // SAFETY: barriers; the walker sees the new entries before the next access.
         unsafe { asm!("dsb ish", "isb") };
         result
@@ -277,12 +281,7 @@ impl Memory {
 
     /// Maps the kernel where it is linked and jumps to it with the arguments of the hand-over convention.
     pub fn start_kernel(mut self, kernel: Region, linked_at: u64, entry: u64, arguments: [u64; 6]) -> Error {
-        let mut root = || {
-            let root = self.tables.allocate()?;
-            self.tables.map(root, linked_at, kernel, Kind::Memory)?;
-            Ok(self.tables.address(root))
-        };
-        let root = match root() {
+        let root = match self.kernel_root(kernel, linked_at) {
             Ok(root) => root,
             Err(error) => return error,
         };
@@ -312,6 +311,13 @@ impl Memory {
                 options(noreturn),
             )
         }
+    }
+
+    /// The tables of the upper half: the kernel alone.
+    fn kernel_root(&mut self, kernel: Region, linked_at: u64) -> Result<u64, Error> {
+        let root = self.tables.root(Width::Bits48)?;
+        self.map(root, linked_at, kernel, Kind::Anything)?;
+        Ok(self.tables.address(root))
     }
 }
 
