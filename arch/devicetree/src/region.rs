@@ -14,6 +14,9 @@ pub struct Region {
 }
 
 impl Region {
+    /// No address at all.
+    pub const EMPTY: Self = Self { start: 0, end: 0 };
+
     /// `size` bytes from `start`; none if that runs over the end of the address space.
     pub const fn new(start: u64, size: u64) -> Option<Self> {
         match start.checked_add(size) {

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What the device tree says of the machine, as far as the kernel needs it.
+
+use core::fmt;
+use keel_devicetree::{DeviceTree, Node, Region};
+
+/// log2 of a page.
+const PAGE_BITS: u32 = 12;
+
+/// Names of interrupt controllers that work like version 2.
+const GICS: [&str; 4] = ["arm,cortex-a15-gic", "arm,gic-400", "arm,cortex-a7-gic", "arm,cortex-a9-gic"];
+
+/// Why the kernel cannot run on a machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Error {
+    /// No interrupt controller that the kernel knows.
+    NoInterruptController,
+    /// No generic timer.
+    NoTimer,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Error::NoInterruptController => "the device tree names no GICv2",
+            Error::NoTimer => "the device tree names no generic timer",
+        })
+    }
+}
+
+/// How firmware is called (PSCI binding).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Conduit {
+    /// By `hvc`.
+    Hvc,
+    /// By `smc`.
+    Smc,
+}
+
+/// The devices that the kernel uses.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Platform {
+    /// The page of the interrupt distributor, which the kernel keeps for itself.
+    pub distributor: Region,
+    /// The page of the core's interface, which the kernel keeps for itself.
+    pub interface: Region,
+    /// The interrupt number of the virtual timer.
+    pub timer: u32,
+}
+
+impl Platform {
+    /// Looks for everything that the kernel cannot do without.
+    pub fn find(tree: &DeviceTree<'_>) -> Result<Self, Error> {
+        let gic = GICS.iter().find_map(|name| tree.compatible(name)).ok_or(Error::NoInterruptController)?;
+        let mut pages = gic.regions().filter_map(first_page);
+        let distributor = pages.next().ok_or(Error::NoInterruptController)?;
+        let interface = pages.next().ok_or(Error::NoInterruptController)?;
+        let timer = tree.compatible("arm,armv8-timer").ok_or(Error::NoTimer)?;
+        // The list is: secure physical, physical, virtual, hypervisor.
+        let timer = interrupts(&timer).nth(2).ok_or(Error::NoTimer)?;
+        Ok(Self { distributor, interface, timer })
+    }
+}
+
+/// The page of the console: the one chosen for output, or else the first of the kind.
+pub fn console(tree: &DeviceTree<'_>) -> Option<Region> {
+    const KIND: &str = "arm,pl011";
+    let chosen = tree.console().filter(|node| node.is_compatible(KIND) && node.is_enabled());
+    chosen.or_else(|| tree.compatible(KIND))?.regions().find_map(first_page)
+}
+
+/// How firmware is called.
+pub fn conduit(tree: &DeviceTree<'_>) -> Option<Conduit> {
+    let node = tree.compatible("arm,psci-0.2").or_else(|| tree.compatible("arm,psci-1.0"))?;
+    match node.string("method")? {
+        "hvc" => Some(Conduit::Hvc),
+        "smc" => Some(Conduit::Smc),
+        _ => None,
+    }
+}
+
+/// The first page of a device.
+fn first_page(device: Region) -> Option<Region> {
+    Region::new(device.start() & !((1 << PAGE_BITS) - 1), 1 << PAGE_BITS)
+}
+
+/// The interrupts of a device: three words each, of which the first tells private from shared ones (GIC
+/// binding).
+fn interrupts(node: &Node<'_>) -> impl Iterator<Item = u32> {
+    let list = node.property("interrupts").map_or(&[][..], |list| list.bytes());
+    list.chunks_exact(12).filter_map(|entry| {
+        let word = |at| entry.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+        let number: u32 = word(4)?;
+        match word(0)? {
+            0 => number.checked_add(32),
+            1 => number.checked_add(16),
+            _ => None,
+        }
+    })
+}
+
+/// How many separate regions of memory are used.
+pub const MAX_MEMORY: usize = 16;
+
+/// The memory that the machine has and that nobody has reserved: whole pages below `limit`, in ascending order,
+/// neither overlapping nor touching. Regions beyond the first [`MAX_MEMORY`] are left out.
+#[derive(Clone, Copy)]
+pub struct MemoryMap {
+    /// The regions, in the first `count` places.
+    regions: [Region; MAX_MEMORY],
+    /// How many there are.
+    count: usize,
+}
+
+impl MemoryMap {
+    /// Reads the tree. It does not have to list regions in order, nor without overlaps.
+    pub fn find(tree: &DeviceTree<'_>, limit: u64) -> Self {
+        let mut map = Self { regions: [Region::EMPTY; MAX_MEMORY], count: 0 };
+        let mut from = 0;
+        while map.count < MAX_MEMORY
+            && let Some(region) = next_memory(tree, from, limit)
+        {
+            from = region.end();
+            if let Some(pages) = region.shrink_to(PAGE_BITS).filter(|pages| pages.size() > 0) {
+                map.regions[map.count] = pages;
+                map.count += 1;
+            }
+        }
+        map
+    }
+
+    /// The regions.
+    pub fn regions(&self) -> &[Region] {
+        &self.regions[..self.count]
+    }
+}
+
+/// The first stretch at or behind `from` that is memory without reservations.
+fn next_memory(tree: &DeviceTree<'_>, from: u64, limit: u64) -> Option<Region> {
+    let memory =
+        || tree.memory().filter_map(move |region| Region::between(region.start(), region.end().min(limit)));
+    let reserved = || tree.reserved().filter(|region| region.size() > 0);
+    let inside = |address, regions: &mut dyn Iterator<Item = Region>| {
+        regions.filter(|region| region.start() <= address && address < region.end()).map(Region::end).max()
+    };
+    let mut start = from;
+    // Each round moves behind a region, so that there are no more rounds than regions.
+    loop {
+        if let Some(end) = inside(start, &mut reserved()) {
+            start = end;
+        } else if inside(start, &mut memory()).is_some() {
+            break;
+        } else {
+            start = memory().map(Region::start).filter(|&begin| begin > start).min()?;
+        }
+    }
+    let mut end = start;
+    while let Some(further) = inside(end, &mut memory()) {
+        end = further;
+    }
+    let barrier = reserved().map(Region::start).filter(|&begin| begin > start).min();
+    Region::between(start, barrier.map_or(end, |barrier| barrier.min(end)))
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+    use keel_devicetree::builder::Builder;
+
+    fn root() -> Builder {
+        Builder::new().begin("").words("#address-cells", &[2]).words("#size-cells", &[2])
+    }
+
+    fn with_gic(tree: Builder) -> Builder {
+        tree.begin("intc@8000000")
+            .strings("compatible", &["arm,cortex-a15-gic"])
+            .words("reg", &[0, 0x800_0000, 0, 0x1_0000, 0, 0x801_0000, 0, 0x1_0000])
+            .end()
+    }
+
+    fn with_timer(tree: Builder) -> Builder {
+        tree.begin("timer")
+            .strings("compatible", &["arm,armv8-timer", "arm,armv7-timer"])
+            .words("interrupts", &[1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4])
+            .end()
+    }
+
+    fn region(start: u64, end: u64) -> Region {
+        Region::between(start, end).unwrap()
+    }
+
+    #[test]
+    fn finds_the_devices_of_a_virtual_machine() {
+        let blob = with_timer(with_gic(root())).end().finish();
+        let expected = Platform {
+            distributor: region(0x800_0000, 0x800_1000),
+            interface: region(0x801_0000, 0x801_1000),
+            timer: 27,
+        };
+        assert_eq!(Platform::find(&DeviceTree::new(&blob).unwrap()), Ok(expected));
+    }
+
+    #[test]
+    fn says_what_is_missing() {
+        let find = |tree: Builder| Platform::find(&DeviceTree::new(&tree.end().finish()).unwrap());
+        assert_eq!(find(with_timer(root())), Err(Error::NoInterruptController));
+        assert_eq!(find(with_gic(root())), Err(Error::NoTimer));
+    }
+
+    fn memory(reservations: &[(u64, u64)], memory: &[(u32, u32)]) -> Vec<Region> {
+        let tree =
+            reservations.iter().fold(Builder::new(), |tree, &(start, end)| tree.reserve(start, end - start));
+        let words: Vec<u32> = memory.iter().flat_map(|&(start, end)| [start, end - start]).collect();
+        let tree = tree.begin("").words("#address-cells", &[1]).words("#size-cells", &[1]).begin("memory");
+        let blob = tree.strings("device_type", &["memory"]).words("reg", &words).end().end().finish();
+        MemoryMap::find(&DeviceTree::new(&blob).unwrap(), 0x8000_0000).regions().to_vec()
+    }
+
+    #[test]
+    fn memory_is_sorted_joined_and_cut_to_pages_and_the_limit() {
+        let found =
+            memory(&[], &[(0x7000_0000, 0x9000_0000), (0x1000, 0x2fff), (0x4000, 0x5000), (0x5000, 0x7000)]);
+        let expected = [region(0x1000, 0x2000), region(0x4000, 0x7000), region(0x7000_0000, 0x8000_0000)];
+        assert_eq!(found, expected);
+        assert_eq!(
+            memory(&[], &[(0x1000, 0x8000), (0x2000, 0x3000), (0x7000, 0x9000)]),
+            [region(0x1000, 0x9000)]
+        );
+        assert_eq!(memory(&[], &[]), []);
+        assert_eq!(memory(&[], &[(0x9000_0000, 0xa000_0000)]), []);
+    }
+
+    #[test]
+    fn reservations_are_left_out() {
+        let reserved = [(0x2000, 0x2800), (0x1000, 0x1001), (0x5000, 0x9000), (0x6000, 0x7000)];
+        assert_eq!(memory(&reserved, &[(0x1000, 0x8000)]), [region(0x3000, 0x5000)]);
+        assert_eq!(memory(&[(0, 0x1_0000)], &[(0x1000, 0x8000)]), []);
+        assert_eq!(memory(&[(0x8000, 0x9000)], &[(0x1000, 0x8000)]), [region(0x1000, 0x8000)]);
+    }
+
+    #[test]
+    fn too_many_regions_are_not_too_many_for_the_map() {
+        let many: Vec<_> = (1..40).map(|index| (index * 0x2000, index * 0x2000 + 0x1000)).collect();
+        assert_eq!(memory(&[], &many).len(), MAX_MEMORY);
+    }
+}
