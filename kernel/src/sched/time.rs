@@ -90,7 +90,7 @@ mod test {
         for khz in RATES {
             let rate = Rate::new(khz);
             assert!(rate.ticks(rate.max_period()).0 <= u64::MAX / 8);
-            assert_eq!(rate.micros(rate.min_budget), MIN_BUDGET);
+            assert_eq!(rate.min_budget, Ticks(MIN_BUDGET_US * khz / 1_000));
         }
     }
 }
