@@ -12,6 +12,7 @@
 //! address space loaded that is not alive.
 
 pub mod check;
+pub mod monkey;
 pub mod random;
 pub mod world;
 

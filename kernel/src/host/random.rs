@@ -1,8 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Numbers that look random and are the same on each run: for tests that try many things.
+//! Choices: where tests that try many things take their decisions from.
 
-/// The generator *SplitMix64*.
+/// A source of decisions: a generator of random numbers, or the input of a fuzzer.
+pub trait Choose {
+    /// A number below `limit`, which is not 0.
+    fn below(&mut self, limit: u64) -> u64;
+
+    /// One of `choices`, which are not none.
+    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        choices[self.below(choices.len() as u64) as usize]
+    }
+
+    /// True in `parts` of `whole` cases.
+    fn odds(&mut self, parts: u64, whole: u64) -> bool {
+        self.below(whole) < parts
+    }
+}
+
+/// Numbers that look random and are the same on each run: the generator *SplitMix64*.
 #[derive(Clone, Debug)]
 pub struct Random {
     state: u64,
@@ -23,14 +39,10 @@ impl Random {
         z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ z >> 31
     }
+}
 
-    /// A number below `limit`, which is not 0.
-    pub const fn below(&mut self, limit: u64) -> u64 {
+impl Choose for Random {
+    fn below(&mut self, limit: u64) -> u64 {
         self.word() % limit
-    }
-
-    /// One of `choices`, which are not none.
-    pub fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
-        choices[self.below(choices.len() as u64) as usize]
     }
 }

@@ -4,7 +4,8 @@
 
 use super::*;
 use crate::arch::Arch;
-use crate::host::{Host, random::Random};
+use crate::host::Host;
+use crate::host::random::{Choose, Random};
 use crate::object::bits;
 use crate::store::{Kind, checked::CheckedMemory};
 use crate::units::{KernelAddr, PhysAddr};

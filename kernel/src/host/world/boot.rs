@@ -121,7 +121,7 @@ impl World {
     }
 
     /// The slot of the root task's CSpace root.
-    pub(super) fn cspace_root(&self) -> Ref<crate::cspace::Slot> {
+    pub(in crate::host) fn cspace_root(&self) -> Ref<crate::cspace::Slot> {
         self.root().slot(TcbSlot::CSpace)
     }
 }
