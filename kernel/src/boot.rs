@@ -227,6 +227,11 @@ impl<'a, A: Arch> RootTask<'a, A> {
     ) -> Result<Self, BootError> {
         clear(&mut kernel.store, places.all);
         let objects = Handles::create(&mut kernel.store, &places, &sizes).ok_or(BootError::NoMemory)?;
+        create_frame(&mut kernel.store, places.ipc_buffer);
+        create_frame(&mut kernel.store, places.boot_info);
+        for page in 0..layout.extra_pages {
+            create_frame(&mut kernel.store, places.extra.offset(page << PAGE_BITS));
+        }
         let bytes = (1 + sizes.tables) << bits::TABLE;
         kernel.arch.cleared(places.vspace, bytes);
         kernel.asid_pools.set(ROOT_ASID, Some(objects.pool));
@@ -316,6 +321,7 @@ impl<'a, A: Arch> RootTask<'a, A> {
         for page in 0..self.layout.image_pages {
             let offset = page << PAGE_BITS;
             let address = VirtAddr(self.layout.image.0 + offset);
+            create_frame(&mut self.kernel.store, physical.offset(offset));
             let frame = self.map(physical.offset(offset), address, A::IMAGE_ATTRIBUTES);
             self.provide_next(Cap::Frame(frame))?;
         }
@@ -394,7 +400,6 @@ impl<'a, A: Arch> RootTask<'a, A> {
     fn map(&mut self, physical: PhysAddr, address: VirtAddr, attributes: u64) -> FrameCap {
         let rights = VmRights::ReadWrite;
         let mapping = Mapping { asid: ROOT_ASID, address, ..Mapping::NONE };
-        self.kernel.store.created(Kind::Frame, Store::<A>::window(physical), PAGE_BYTES);
         self.kernel.arch.cleared(physical, PAGE_BYTES);
         // All tables are there, so the walk ends at the lowest level.
         let place = self.kernel.walk(self.objects.vspace, address);
@@ -454,6 +459,11 @@ impl Handles {
         store.created(Kind::SchedContext, handles.sched_context.address(), 1 << bits::MIN_SCHED_CONTEXT);
         Some(handles)
     }
+}
+
+/// The page at `physical` is a frame from now on.
+fn create_frame<A: Arch>(store: &mut Store<A>, physical: PhysAddr) {
+    store.created(Kind::Frame, Store::<A>::window(physical), PAGE_BYTES);
 }
 
 /// Clears a region, a chunk at a time.

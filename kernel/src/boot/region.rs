@@ -311,7 +311,7 @@ mod test {
     #[test]
     fn pieces_have_at_most_the_largest_size_and_at_least_16_bytes() {
         assert_eq!(pieces(0, 1 << 22, 0, 20), [(0, 20), (1 << 20, 20), (2 << 20, 20), (3 << 20, 20)]);
-        assert_eq!(pieces(0x1008, 0x1031, 0, 47), [(0x1010, 5)]);
+        assert_eq!(pieces(0x1008, 0x1031, 0, 47), [(0x1010, 4), (0x1020, 4)]);
         assert_eq!(pieces(0xffff_fff8, 0x1_0000_0010, 0, 47), [(0x1_0000_0000, 4)]);
         assert_eq!(pieces(0x1000, 0x1000, 0, 47), []);
         assert_eq!(pieces(0x1000, 0x100f, 0, 47), []);
