@@ -13,9 +13,10 @@ use crate::cdt::Node;
 use crate::error::{Error, LookupFailure};
 use crate::store::{Ref, Store};
 
-/// A place for a capability: the capability and its node in the derivation tree.
+/// A place for a capability: the capability and its node in the derivation tree. Slots are aligned to their size:
+/// links to them have room for flags ([`Node`]).
 #[derive(Clone, Copy, Default, Debug)]
-#[repr(C)]
+#[repr(C, align(32))]
 pub struct Slot {
     /// The capability.
     pub raw: RawCap,
@@ -23,7 +24,7 @@ pub struct Slot {
     pub node: Node,
 }
 
-const _: () = assert!(size_of::<Slot>() == 1 << SLOT_BITS);
+const _: () = assert!(size_of::<Slot>() == 1 << SLOT_BITS && align_of::<Slot>() == 1 << SLOT_BITS);
 
 /// Log2 of the size of a slot (`objects.md` §2).
 pub const SLOT_BITS: u8 = 5;
