@@ -235,6 +235,10 @@ pub trait Arch: Sized + 'static {
 
     // --- debugging -------------------------------------------------------------------------------------------
 
+    /// The name of an operation that only this machine has, for people.
+    fn label_name(_label: u64) -> Option<&'static str> {
+        None
+    }
     /// Puts a character on the console.
     fn put_char(&mut self, character: u8);
     /// Halts the machine.

@@ -2,14 +2,12 @@
 
 //! What the kernel says on the console, and the debug system calls (`syscalls.md` §13).
 //!
-//! The debug calls exist in debug builds only. With bad arguments they print a line and do nothing. In all builds
-//! the kernel tells in one line of a fault of the root task that nobody handles.
+//! The debug calls exist in debug builds only. With bad arguments they print a line and do nothing. What the kernel
+//! says by itself is in [`report`].
 
 use crate::Kernel;
 use crate::arch::Arch;
 use crate::cap::Cap;
-use crate::error::Error;
-use crate::invocation::Message;
 use crate::ipc::fault::Fault;
 use crate::object::Tcb;
 use crate::object::tcb::NAME_BYTES;
@@ -17,6 +15,8 @@ use crate::store::Ref;
 use core::fmt::{self, Write};
 use keel_abi::message::MAX_LENGTH;
 use keel_abi::syscall;
+
+pub mod report;
 
 /// The machine's console as a place to write text.
 pub struct Console<'a, A: Arch>(pub &'a mut A);
@@ -58,21 +58,6 @@ impl<A: Arch> Kernel<A> {
     pub fn name(&self, tcb: Ref<Tcb>) -> ThreadName {
         ThreadName(self.store[tcb].name, tcb.address().0)
     }
-
-    /// `tcb` has raised a fault that nobody handles: always told of the root task, in debug builds of all threads.
-    pub(crate) fn report_unhandled(&mut self, tcb: Ref<Tcb>, fault: &Fault) {
-        let is_root = self.root_task == Some(tcb);
-        if !is_root && !cfg!(debug_assertions) {
-            return;
-        }
-        let pc = self.store[tcb].registers.words[A::REGISTERS.restart_pc];
-        let name = self.name(tcb);
-        let whose = if is_root { "root task fault" } else { "fault without a handler" };
-        self.say(format_args!("keel: {whose}: {name} at {pc:#x}: {fault}"));
-    }
-
-    /// In debug builds, a line about an invocation that was refused.
-    pub(crate) fn report_refused(&mut self, _message: &Message, _cap: Cap, _error: &Error) {}
 
     /// Carries out the debug call `number` of `thread`; whether there is one.
     pub(crate) fn debug_call(&mut self, thread: Ref<Tcb>, number: i64) -> bool {
@@ -125,13 +110,42 @@ impl<A: Arch> Kernel<A> {
     }
 }
 
+/// A capability's kind, for people.
+pub(crate) struct Named<'a>(pub(crate) &'a Cap);
+
+impl fmt::Display for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Cap::Null => write!(f, "an empty slot"),
+            Cap::Untyped(c) => write!(f, "an untyped of 2^{} bytes at {:#x}", c.bits, c.base.0),
+            Cap::Endpoint(c) => write!(f, "an endpoint with badge {:#x}", c.badge),
+            Cap::Notification(c) => write!(f, "a notification with badge {:#x}", c.badge),
+            Cap::Reply { .. } => write!(f, "a reply object"),
+            Cap::CNode(c) => write!(f, "a CNode of radix {}", c.radix),
+            Cap::Tcb(_) => write!(f, "a thread"),
+            Cap::SchedContext { bits, .. } => write!(f, "a scheduling context of 2^{bits} bytes"),
+            Cap::SchedControl { core } => write!(f, "the time of core {core}"),
+            Cap::DomainSet => write!(f, "the domain control"),
+            Cap::IrqControl => write!(f, "the interrupt control"),
+            Cap::IrqHandler(irq) => write!(f, "the handler of interrupt {}", irq.0),
+            Cap::Zombie(_) => write!(f, "an object that is being deleted"),
+            Cap::Frame(c) => write!(f, "a frame of 2^{} bytes at {:#x}", c.bits(), c.base.0),
+            Cap::Table(_) => write!(f, "a page table"),
+            Cap::VSpace(_) => write!(f, "an address space"),
+            Cap::AsidControl => write!(f, "the ASID control"),
+            Cap::AsidPool { .. } => write!(f, "an ASID pool"),
+            Cap::Machine(raw) => write!(f, "a machine capability of kind {}", raw.tag()),
+        }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::None => write!(f, "no fault"),
             Self::Capability { address, in_receive, failure } => {
                 let phase = if in_receive { "receiving from" } else { "sending to" };
-                write!(f, "{phase} capability {address:#x}: {failure:?}")
+                write!(f, "{phase} capability {address:#x}: {failure}")
             }
             Self::UnknownSyscall { number } => write!(f, "unknown system call {}", number.cast_signed()),
             Self::UserException { number, code } => write!(f, "exception {number:#x}, code {code:#x}"),

@@ -74,6 +74,8 @@ pub struct Kernel<A: Arch> {
     pub asid_pools: AsidPools<A>,
     /// The initial thread, of whose unhandled faults the console is told; only ever compared.
     pub root_task: Option<Ref<Tcb>>,
+    /// How many refusals may still be told of.
+    refusals: debug::report::Limit,
     sequence: u64,
 }
 
@@ -89,6 +91,7 @@ impl<A: Arch> Kernel<A> {
             interrupts,
             asid_pools: AsidPools::new(),
             root_task: None,
+            refusals: debug::report::Limit::new(),
             sequence: 0,
         }
     }

@@ -694,9 +694,6 @@ impl<A: Arch> Kernel<A> {
             self.store[target].ipc_buffer = address;
         }
         self.store[spaces.thread].replacing = None;
-        if self.core.current == Some(target) {
-            self.activate_current();
-        }
         Ok(())
     }
 
