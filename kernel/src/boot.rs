@@ -172,6 +172,7 @@ struct Memory {
 }
 
 impl Memory {
+    /// Divides the machine's memory, of which the root task's image and what the kernel keeps are taken.
     fn divide(input: &BootInput) -> Result<Self, BootError> {
         let image = input.image_pages();
         if input.reserved.iter().any(|reserved| reserved.overlaps(&image)) {
@@ -196,23 +197,36 @@ impl Memory {
 
 /// The root task being made.
 struct RootTask<'a, A: Arch> {
+    /// The kernel.
     kernel: &'a mut Kernel<A>,
+    /// What the machine knows.
     input: &'a BootInput<'a>,
+    /// Where things go in its address space.
     layout: Layout,
+    /// How much its objects take.
     sizes: Sizes,
+    /// Where they lie.
     places: Objects,
+    /// The objects.
     objects: Handles,
+    /// The next free slot of the root CNode.
     next_slot: u64,
 }
 
 /// The root task's objects.
 #[derive(Clone, Copy)]
 struct Handles {
+    /// The first slot of the root CNode.
     cnode: Ref<Slot>,
+    /// The root of its address space.
     vspace: Ref<Table>,
+    /// The first of the tables below.
     tables: Ref<Table>,
+    /// The first ASID pool.
     pool: Ref<AsidPool>,
+    /// The thread.
     tcb: Ref<Tcb>,
+    /// Its scheduling context.
     sched_context: Ref<SchedContext>,
 }
 

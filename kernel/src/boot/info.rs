@@ -59,8 +59,11 @@ impl InfoFrame {
 
 /// Writes bytes one behind the other, whole words at a time.
 struct Writer {
+    /// Where the word goes.
     next: KernelAddr,
+    /// The bytes of a word that is not full yet, in its low part.
     word: u64,
+    /// How many they are, 0 to 7.
     filled: u32,
 }
 
@@ -77,6 +80,7 @@ impl Writer {
         }
     }
 
+    /// Appends `content`.
     fn push_all<A: Arch>(&mut self, store: &mut Store<A>, content: &[u8]) {
         for bytes in content.chunks(8) {
             let word = bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
@@ -84,6 +88,7 @@ impl Writer {
         }
     }
 
+    /// Writes the last word, if it was begun; its rest is 0.
     fn finish<A: Arch>(self, store: &mut Store<A>) {
         if self.filled > 0 {
             store.save(self.next, self.word);

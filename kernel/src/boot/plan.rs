@@ -47,7 +47,7 @@ impl Layout {
         if image.is_empty() {
             return Err(BootError::ImageEmpty);
         }
-        if image.start.0 % PAGE_BYTES != 0 || input.image.offset % PAGE_BYTES != 0 {
+        if !(image.start.0 | input.image.offset).is_multiple_of(PAGE_BYTES) {
             return Err(BootError::ImageNotAligned);
         }
         let start = image.start.0.wrapping_sub(input.image.offset);
@@ -116,6 +116,7 @@ impl Sizes {
         self.radix + SLOT_BITS
     }
 
+    /// Bytes for extra BootInfo.
     const fn extra_bytes(&self) -> u64 {
         match self.extra_bits {
             Some(bits) => 1 << bits,

@@ -59,7 +59,9 @@ impl PhysRegion {
 /// A set of bytes: regions in ascending order that neither overlap nor touch.
 #[derive(Clone, Debug)]
 pub struct Regions {
+    /// The regions, and behind them unused places.
     list: [PhysRegion; MAX_REGIONS],
+    /// How many there are.
     count: usize,
 }
 
@@ -164,8 +166,11 @@ impl Regions {
 /// the largest; so there are at most 2·64 pieces, and one for each multiple of the largest.
 #[derive(Clone, Debug)]
 pub struct Pieces {
+    /// What is not cut yet.
     rest: PhysRegion,
+    /// Kernel address − physical address.
     window: u64,
+    /// Log2 of the largest size.
     max_bits: u8,
 }
 

@@ -54,7 +54,9 @@ const _: () = assert!(size_of::<AsidPool>() == 1 << bits::ASID_POOL);
 
 /// All pools, by number.
 pub struct AsidPools<A: Arch> {
+    /// Pool by number.
     pools: [Option<Ref<AsidPool>>; MAX_POOLS],
+    /// The machine, which says how many numbers there are.
     machine: PhantomData<fn() -> A>,
 }
 

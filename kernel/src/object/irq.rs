@@ -39,8 +39,11 @@ pub const MAX_IRQS: usize = 1024;
 
 /// Which interrupts have handlers, and where the kernel keeps the notifications they signal.
 pub struct Interrupts {
+    /// The first of the kernel's slots, one for each interrupt.
     slots: Ref<Slot>,
+    /// How many interrupts there are.
     count: u32,
+    /// A bit for each interrupt that has a handler.
     issued: [u64; MAX_IRQS / 64],
 }
 
@@ -69,6 +72,7 @@ impl Interrupts {
         self.issued.get(word(irq)).is_some_and(|bits| bits & bit(irq) != 0)
     }
 
+    /// Notes whether a handler of `irq` exists.
     fn set_issued(&mut self, irq: Irq, issued: bool) {
         if let Some(bits) = self.issued.get_mut(word(irq)) {
             *bits = if issued { *bits | bit(irq) } else { *bits & !bit(irq) };
