@@ -50,7 +50,7 @@ pub enum Invocation<A: Arch> {
     /// On a CNode.
     CNode(cnode::Invocation),
     /// On a thread.
-    Tcb(tcb::Invocation),
+    Tcb(tcb::invocation::Invocation),
     /// On a scheduling context.
     SchedContext(sched_context::Invocation),
     /// On a core's time.
