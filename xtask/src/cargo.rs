@@ -3,7 +3,7 @@
 //! Cargo, called for crates that run without an operating system.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::OsStr;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,9 +15,30 @@ use crate::machine::{KernelProfile, Machine, USER_PROFILE};
 use crate::options::Settings;
 use crate::workspace::Workspace;
 
-/// Variables by which a caller's environment would replace the flags that bare-metal builds need.
-const OVERRIDES: [&str; 4] =
-    ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_RUSTFLAGS", "CARGO_BUILD_TARGET"];
+/// Names, for the loader's build, the kernel ELF that it carries.
+pub(crate) const KERNEL_ELF: &str = "KEEL_KERNEL_ELF";
+
+/// Names, for a root task's build, the archive that it carries.
+pub(crate) const ARCHIVE: &str = "KEEL_ARCHIVE";
+
+/// Names, for the kernel's build, the device tree to bake in.
+pub(crate) const BOARD_DTB: &str = "KEEL_BOARD_DTB";
+
+/// Gives the kernel's build its physical address.
+pub(crate) const BOARD_PADDR: &str = "KEEL_BOARD_PADDR";
+
+/// Variables that no build takes from the caller's environment: those above, and those that would replace
+/// the flags that bare-metal builds need.
+const NOT_FROM_OUTSIDE: [&str; 8] = [
+    KERNEL_ELF,
+    ARCHIVE,
+    BOARD_DTB,
+    BOARD_PADDR,
+    "RUSTFLAGS",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_BUILD_RUSTFLAGS",
+    "CARGO_BUILD_TARGET",
+];
 
 /// Cargo, with build options.
 #[derive(Debug)]
@@ -39,8 +60,8 @@ pub(crate) enum Side {
     User,
 }
 
-/// What crates are built with beyond their own settings: variables that name files.
-pub(crate) type Files<'a> = &'a [(&'a str, &'a Path)];
+/// Variables that tell a build what to take in.
+pub(crate) type Variables<'a> = &'a [(&'a str, &'a OsStr)];
 
 impl Cargo<'_> {
     /// A command of cargo at the workspace's root with the build options.
@@ -48,14 +69,20 @@ impl Cargo<'_> {
         let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command.arg(verb).current_dir(self.workspace.root());
         self.settings.apply(&mut command);
-        for variable in OVERRIDES {
+        for variable in NOT_FROM_OUTSIDE {
             command.env_remove(variable);
         }
         command
     }
 
     /// A command of cargo on bare-metal packages.
-    pub(crate) fn bare_metal(&self, verb: &str, side: Side, packages: &[&str], files: Files<'_>) -> Command {
+    pub(crate) fn bare_metal(
+        &self,
+        verb: &str,
+        side: Side,
+        packages: &[&str],
+        variables: Variables<'_>,
+    ) -> Command {
         let (target, flags, profile) = match side {
             Side::Kernel(profile) => {
                 (self.machine.kernel_target, self.machine.kernel_rustflags, profile.cargo_profile())
@@ -66,7 +93,7 @@ impl Cargo<'_> {
         command.args(["--target", target, "--profile", profile]);
         command.args(packages.iter().flat_map(|package| ["--package", package]));
         command.arg("--config").arg(format!("target.{target}.rustflags={flags:?}"));
-        command.envs(files.iter().copied());
+        command.envs(variables.iter().copied());
         command
     }
 
@@ -75,12 +102,12 @@ impl Cargo<'_> {
         &self,
         side: Side,
         packages: &[&str],
-        files: Files<'_>,
+        variables: Variables<'_>,
     ) -> Result<BTreeMap<String, PathBuf>> {
         if packages.is_empty() {
             return Ok(BTreeMap::new());
         }
-        let mut command = self.bare_metal("build", side, packages, files);
+        let mut command = self.bare_metal("build", side, packages, variables);
         command.arg("--message-format=json-render-diagnostics");
         let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo")?;
         let mut executables = BTreeMap::new();
@@ -103,8 +130,8 @@ impl Cargo<'_> {
     }
 
     /// Builds one bare-metal package; gives its executable.
-    pub(crate) fn build_one(&self, side: Side, package: &str, files: Files<'_>) -> Result<PathBuf> {
-        self.build(side, &[package], files)?.remove(package).context("cargo made no program")
+    pub(crate) fn build_one(&self, side: Side, package: &str, variables: Variables<'_>) -> Result<PathBuf> {
+        self.build(side, &[package], variables)?.remove(package).context("cargo made no program")
     }
 }
 
@@ -120,7 +147,7 @@ fn name(command: &Command) -> String {
 }
 
 fn line(command: &Command) -> String {
-    let words = command.get_args().map(|word| OsString::from(word).display().to_string());
+    let words = command.get_args().map(|word| word.display().to_string());
     std::iter::once(name(command)).chain(words).collect::<Vec<_>>().join(" ")
 }
 
@@ -134,16 +161,18 @@ mod tests {
         let workspace = Workspace::load().unwrap();
         let settings = [crate::options::parse("domains=16").unwrap()].into_iter().collect();
         let cargo = Cargo { workspace: &workspace, machine: Arch::Aarch64.machine(), settings: &settings };
-        let files: Files<'_> = &[("KEEL_KERNEL_ELF", Path::new("/k"))];
-        let command = cargo.bare_metal("build", Side::Kernel(KernelProfile::Release), &["a", "b"], files);
+        let given: Variables<'_> = &[(KERNEL_ELF, OsStr::new("/k"))];
+        let command = cargo.bare_metal("build", Side::Kernel(KernelProfile::Release), &["a", "b"], given);
         assert!(line(&command).ends_with(
             "build --target aarch64-unknown-none-softfloat --profile kernel --package a --package b --config \
              target.aarch64-unknown-none-softfloat.rustflags=[\"-Cjump-tables=no\"]"
         ));
         let variables: BTreeMap<_, _> = command.get_envs().collect();
-        assert_eq!(variables[std::ffi::OsStr::new("RUSTFLAGS")], None);
-        assert_eq!(variables[std::ffi::OsStr::new("KEEL_DOMAINS")], Some(std::ffi::OsStr::new("16")));
-        assert_eq!(variables[std::ffi::OsStr::new("KEEL_KERNEL_ELF")], Some(std::ffi::OsStr::new("/k")));
+        let value = |name: &str| variables[OsStr::new(name)].and_then(OsStr::to_str);
+        assert_eq!(value("RUSTFLAGS"), None);
+        assert_eq!(value(ARCHIVE), None);
+        assert_eq!(value("KEEL_DOMAINS"), Some("16"));
+        assert_eq!(value(KERNEL_ELF), Some("/k"));
     }
 
     #[test]

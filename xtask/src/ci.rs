@@ -8,7 +8,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::cargo::{self, Cargo, Side};
 use crate::image;
@@ -47,17 +47,26 @@ pub(crate) fn ci() -> Result<ExitCode> {
     let cargo = Cargo { workspace: &workspace, machine, settings: &settings };
 
     let mut times = Vec::new();
+    let mut result = Ok(ExitCode::SUCCESS);
     for (name, part) in PARTS {
         say!("ci: {name}");
         let start = Instant::now();
-        part(&cargo).with_context(|| format!("ci: the part `{name}` failed"))?;
+        let done = part(&cargo);
         times.push((*name, start.elapsed()));
+        if let Err(error) = done {
+            result = Err(error.context(format!("ci: the part `{name}` failed")));
+            break;
+        }
     }
-    for (name, time) in &times {
+    print_times(&times);
+    result
+}
+
+fn print_times(times: &[(&str, Duration)]) {
+    let total = times.iter().map(|(_, time)| *time).sum();
+    for (name, time) in times.iter().chain([&("all parts", total)]) {
         println!("{name:<14} {:>6.1} min", minutes(*time));
     }
-    println!("{:<14} {:>6.1} min", "ci", minutes(times.iter().map(|(_, time)| *time).sum()));
-    Ok(ExitCode::SUCCESS)
 }
 
 fn minutes(time: Duration) -> f64 {
@@ -90,13 +99,13 @@ fn lints(cargo: &Cargo<'_>) -> Result<()> {
     for profile in PROFILES {
         let image = image::build(cargo, profile)?;
         let packages = [cargo.machine.kernel_package, cargo.machine.loader_package];
-        let files = image::loader_files(&image);
-        cargo::run(cargo.bare_metal("clippy", Side::Kernel(profile), &packages, &files).args(DENY))?;
+        let variables = image.loader_variables();
+        cargo::run(cargo.bare_metal("clippy", Side::Kernel(profile), &packages, &variables).args(DENY))?;
     }
     let built = system::find(system::DEFAULT)?.build(cargo, Luggage::default())?;
     let programs = cargo.workspace.user_programs();
-    let files = system::program_files(&built);
-    cargo::run(cargo.bare_metal("clippy", Side::User, &programs, &files).args(DENY))
+    let variables = built.program_variables();
+    cargo::run(cargo.bare_metal("clippy", Side::User, &programs, &variables).args(DENY))
 }
 
 /// The command that the README gives.

@@ -2,23 +2,15 @@
 
 //! The boot image: the kernel's ELF inside the loader, flat as firmware takes it.
 
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cargo::{Cargo, Files, Side};
+use crate::cargo::{BOARD_DTB, BOARD_PADDR, Cargo, KERNEL_ELF, Side};
 use crate::elf::{Executable, Placement};
 use crate::machine::{Board, KernelProfile, Machine};
 use crate::{artifact, device_tree};
-
-/// Names, for the loader's build, the kernel ELF that it carries.
-const KERNEL_ELF: &str = "KEEL_KERNEL_ELF";
-
-/// Names, for the kernel's build, the device tree to bake in.
-const BOARD_DTB: &str = "KEEL_BOARD_DTB";
-
-/// Gives the kernel's build its physical address.
-const BOARD_PADDR: &str = "KEEL_BOARD_PADDR";
 
 /// What boots, besides a root task.
 #[derive(Debug)]
@@ -29,6 +21,13 @@ pub(crate) struct BootImage {
     pub(crate) carried_kernel: PathBuf,
     /// Loader and kernel in one flat file.
     pub(crate) image: PathBuf,
+}
+
+impl BootImage {
+    /// What the loader's crate needs to be compiled.
+    pub(crate) fn loader_variables(&self) -> [(&'static str, &OsStr); 1] {
+        [(KERNEL_ELF, self.carried_kernel.as_os_str())]
+    }
 }
 
 /// Builds kernel and loader.
@@ -48,16 +47,11 @@ pub(crate) fn build(cargo: &Cargo<'_>, profile: KernelProfile) -> Result<BootIma
     artifact::write(&made.kernel, &kernel)?;
     artifact::write(&made.carried_kernel, &stripped)?;
 
-    let files: Files<'_> = &[(KERNEL_ELF, &made.carried_kernel)];
-    let loader = artifact::read(&cargo.build_one(side, machine.loader_package, files)?)?;
+    let variables = made.loader_variables();
+    let loader = artifact::read(&cargo.build_one(side, machine.loader_package, &variables)?)?;
     let image = flat_image(&loader, machine).context("the loader's ELF")?;
     artifact::write(&made.image, &image)?;
     Ok(made)
-}
-
-/// The files that the loader's crate needs to be compiled.
-pub(crate) fn loader_files(image: &BootImage) -> [(&'static str, &Path); 1] {
-    [(KERNEL_ELF, &image.carried_kernel)]
 }
 
 /// Builds the kernel's ELF for loaders that pass no device tree and load to fixed addresses.
@@ -66,9 +60,9 @@ pub(crate) fn build_for_board(cargo: &Cargo<'_>, profile: KernelProfile, board: 
     std::fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
     let tree = device_tree::of_board(board, cargo.machine, &directory)?;
     let paddr = format!("{:#x}", board.kernel_paddr());
-    let files: Files<'_> = &[(BOARD_DTB, &tree), (BOARD_PADDR, Path::new(&paddr))];
-    let kernel =
-        artifact::read(&cargo.build_one(Side::Kernel(profile), cargo.machine.kernel_package, files)?)?;
+    let variables = [(BOARD_DTB, tree.as_os_str()), (BOARD_PADDR, OsStr::new(&paddr))];
+    let program = cargo.build_one(Side::Kernel(profile), cargo.machine.kernel_package, &variables)?;
+    let kernel = artifact::read(&program)?;
     let made = directory.join(format!("kernel-{}.elf", board.name()));
     artifact::write(&made, &kernel)?;
     Ok(made)

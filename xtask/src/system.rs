@@ -2,18 +2,16 @@
 
 //! The systems that boot: a root task each, with the child programs and the input that it carries.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::builder::PossibleValuesParser;
 
-use crate::cargo::{Cargo, Files, Side};
+use crate::cargo::{ARCHIVE, Cargo, Side};
 use crate::elf::{Executable, Placement};
 use crate::machine::KernelProfile;
 use crate::{archive, artifact};
-
-/// Names, for a root task's build, the archive that it carries.
-const ARCHIVE: &str = "KEEL_ARCHIVE";
 
 /// A larger input is refused; it has to fit in the machine's memory several times.
 const MAX_INPUT_BYTES: usize = 256 << 20;
@@ -80,6 +78,13 @@ pub(crate) struct BuiltSystem {
     pub(crate) root_task: PathBuf,
 }
 
+impl BuiltSystem {
+    /// What the crates of user programs need to be compiled.
+    pub(crate) fn program_variables(&self) -> [(&'static str, &OsStr); 1] {
+        [(ARCHIVE, self.archive.as_os_str())]
+    }
+}
+
 impl System {
     /// Builds all programs of the system.
     pub(crate) fn build(&self, cargo: &Cargo<'_>, luggage: Luggage<'_>) -> Result<BuiltSystem> {
@@ -88,11 +93,10 @@ impl System {
         let archive = directory.join("archive.tar");
         artifact::write(&archive, &self.pack(cargo, input.as_deref(), luggage.case)?)?;
 
-        let files: Files<'_> = &[(ARCHIVE, &archive)];
-        let program = cargo.build_one(Side::User, self.root, files)?;
-        let root_task = directory.join("roottask.elf");
-        artifact::write(&root_task, &stripped(&program, cargo)?)?;
-        Ok(BuiltSystem { archive, root_task })
+        let built = BuiltSystem { archive, root_task: directory.join("roottask.elf") };
+        let program = cargo.build_one(Side::User, self.root, &built.program_variables())?;
+        artifact::write(&built.root_task, &stripped(&program, cargo)?)?;
+        Ok(built)
     }
 
     /// The packages that it is made of.
@@ -135,11 +139,6 @@ impl System {
         let case = case.map(|name| (archive::CASE, name.as_bytes()));
         archive::pack(programs.chain(input).chain(case))
     }
-}
-
-/// The files that the crates of user programs need to be compiled.
-pub(crate) fn program_files(built: &BuiltSystem) -> [(&'static str, &Path); 1] {
-    [(ARCHIVE, &built.archive)]
 }
 
 /// What of a program is loaded, without symbols.
