@@ -79,6 +79,11 @@ impl<'a> Executable<'a> {
         file
     }
 
+    /// The lowest physical address that is loaded.
+    pub(crate) fn lowest_paddr(&self) -> Option<u64> {
+        self.segments.iter().map(|segment| segment.p_paddr(LE)).min()
+    }
+
     /// The bytes in memory from the lowest to the highest loaded physical address, without the zeroed end.
     pub(crate) fn flatten(&self) -> Result<Vec<u8>> {
         let filled = || self.segments.iter().filter(|segment| segment.p_filesz(LE) > 0);
@@ -250,6 +255,7 @@ pub(crate) mod tests {
         let file = make(&[data, TEXT]);
         let elf = Executable::parse(&file, EM_AARCH64, Placement::Fixed).unwrap();
         assert_eq!(elf.flatten().unwrap(), b"text\0\0\0\0data");
+        assert_eq!(elf.lowest_paddr(), Some(0x1040_0000));
     }
 
     #[test]

@@ -63,6 +63,12 @@ pub(crate) fn build_for_board(cargo: &Cargo<'_>, profile: KernelProfile, board: 
     let variables = [(BOARD_DTB, tree.as_os_str()), (BOARD_PADDR, OsStr::new(&paddr))];
     let program = cargo.build_one(Side::Kernel(profile), cargo.machine.kernel_package, &variables)?;
     let kernel = artifact::read(&program)?;
+    let elf = Executable::parse(&kernel, cargo.machine.elf_machine, Placement::Fixed);
+    ensure!(
+        elf.context("the kernel's ELF")?.lowest_paddr() == Some(board.kernel_paddr()),
+        "the kernel's ELF does not load at {paddr}, where {} has it",
+        board.name()
+    );
     let made = directory.join(format!("kernel-{}.elf", board.name()));
     artifact::write(&made, &kernel)?;
     Ok(made)

@@ -142,6 +142,13 @@ mod tests {
     }
 
     #[test]
+    fn every_crate_can_be_counted() {
+        for krate in crate::workspace::Workspace::load().unwrap().crates() {
+            assert!(in_crate(&krate.directory).unwrap().lines > 0, "{}", krate.name);
+        }
+    }
+
+    #[test]
     fn a_broken_file_is_an_error() {
         assert!(in_text("fn f() {").is_err());
     }
