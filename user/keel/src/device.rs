@@ -55,7 +55,7 @@ impl DeviceMemory {
     /// The registers as a block of type `T`, by which they are from then on used alone. `None` if
     /// there is not enough device memory, or it is not aligned, for a `T`.
     pub fn registers<T>(self) -> Option<UniqueMmioPointer<'static, T>> {
-        let fits = size_of::<T>() as u64 <= self.size && self.address % align_of::<T>() as u64 == 0;
+        let fits = size_of::<T>() as u64 <= self.size && self.address.is_multiple_of(align_of::<T>() as u64);
         let pointer = NonNull::new(self.address as *mut T).filter(|_| fits)?;
         // SAFETY: device registers of that size are mapped there for good (by `map`, or by the promise
         // made to `mapped`), and `self`, the only handle on them, is used up.

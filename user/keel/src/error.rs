@@ -141,6 +141,8 @@ pub enum Error {
     Missing(&'static str),
     /// A value makes no sense; which.
     BadArgument(&'static str),
+    /// A server refused a request, with this number.
+    Refused(u64),
     /// Something that the program wants to say of itself.
     Message(&'static str),
 }
@@ -212,6 +214,7 @@ impl fmt::Display for Error {
             Self::BadImage(why) => write!(f, "bad image: {why}"),
             Self::Missing(what) => write!(f, "missing: {what}"),
             Self::BadArgument(what) => write!(f, "bad argument: {what}"),
+            Self::Refused(number) => write!(f, "the server refused: {number}"),
             Self::Message(text) => f.write_str(text),
         }
     }

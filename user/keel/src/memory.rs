@@ -124,7 +124,7 @@ impl Memory {
 
     /// The piece of 2^`bits` bytes of device memory that starts at `paddr`.
     pub fn allocate_at(&mut self, paddr: u64, bits: u8, splitter: &mut impl Splitter) -> Result<CPtr> {
-        if bits < MIN_BITS || bits > 63 || paddr & ((1 << bits) - 1) != 0 {
+        if !(MIN_BITS..=63).contains(&bits) || paddr & ((1 << bits) - 1) != 0 {
             return Err(Error::BadArgument("device address"));
         }
         let holds = |node: &Node| {

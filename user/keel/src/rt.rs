@@ -222,6 +222,22 @@ impl fmt::Debug for ShortText {
     }
 }
 
+impl Display for ShortText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exit(code) => write!(f, "exit with code {code}"),
+            Self::Failure(text) => write!(f, "failure: {text}"),
+            Self::Panic(text) => write!(f, "panic: {text}"),
+        }
+    }
+}
+
 impl Ending {
     /// The numbers of the unknown system calls that mean an ending: far from those of the interface.
     const EXIT_NUMBER: i64 = 0x6b65_656c_0000;

@@ -78,7 +78,8 @@ impl View {
 /// Both ranges are mapped, the second writable, and they do not overlap.
 unsafe fn copy(from: *const u8, to: *mut u8, count: usize) {
     const WORD: usize = size_of::<u64>();
-    let words = if from as usize % WORD == 0 && to as usize % WORD == 0 { count / WORD } else { 0 };
+    let aligned = (from as usize | to as usize).is_multiple_of(WORD);
+    let words = if aligned { count / WORD } else { 0 };
     for index in 0..words {
         // SAFETY: the caller's promise, and both addresses are aligned.
         unsafe {

@@ -18,6 +18,7 @@ use crate::{
     addresses::Addresses,
     cap::{CPtr, Cap, Endpoint},
     console::{self, Sink},
+    device::DeviceMemory,
     memory::Memory,
     resources::{Authority, PAGE_BYTES, Resources},
     shared::View,
@@ -63,6 +64,8 @@ pub enum RegionKind {
     SharedReadOnly,
     /// Others may read and change it at any time.
     Shared,
+    /// Registers of a device.
+    Device,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +114,13 @@ pub struct Startup {
     pub(crate) argument: [u8; MAX_ARGUMENT],
 }
 
-const _: () = assert!(size_of::<Startup>() <= PAGE_BYTES as usize);
+const _: () = {
+    assert!(size_of::<Startup>() <= PAGE_BYTES as usize);
+    // No padding: the parts add up to the whole.
+    assert!(size_of::<Grant>() == 24 && size_of::<Region>() == 40 && size_of::<Means>() == 11 * 8);
+    let parts = size_of::<Means>() + 24 * MAX_GRANTS + 40 * MAX_REGIONS + 3 * 8 + MAX_ARGUMENT;
+    assert!(size_of::<Startup>() == parts);
+};
 
 /// Which regions have been taken by [`Startup::take_region`].
 static TAKEN_REGIONS: AtomicU32 = AtomicU32::new(0);
@@ -141,6 +150,15 @@ impl Startup {
     pub(crate) unsafe fn at(page: *const Self) -> &'static Self {
         // SAFETY: the caller's promise; the page is read-only, so nothing changes behind the reference.
         unsafe { &*page }
+    }
+
+    /// Writes the page into the start of the bytes of a frame.
+    pub(crate) fn write_to(&self, bytes: &mut [u8]) {
+        // SAFETY: the structure is made of words and bytes without padding (asserted above), so all its
+        // bytes are initialised.
+        let own = unsafe { core::slice::from_raw_parts((&raw const *self).cast::<u8>(), size_of::<Self>()) };
+        let count = own.len().min(bytes.len());
+        bytes[..count].copy_from_slice(&own[..count]);
     }
 
     fn grants(&self) -> &[Grant] {
@@ -175,13 +193,22 @@ impl Startup {
         Some(unsafe { core::slice::from_raw_parts(region.address as *const u8, region.size as usize) })
     }
 
+    fn take(&self, name: &str, kind: RegionKind) -> Option<&Region> {
+        let (index, region) = self.region(name).filter(|(_, region)| region.kind == kind)?;
+        let bit = 1 << index;
+        (TAKEN_REGIONS.fetch_or(bit, Ordering::Relaxed) & bit == 0).then_some(region)
+    }
+
+    /// The registers of a device, once.
+    pub fn take_device(&self, name: &str) -> Option<DeviceMemory> {
+        let region = self.take(name, RegionKind::Device)?;
+        // SAFETY: mapped for good; by invariant 1 nothing else is there, and it is given once.
+        Some(unsafe { DeviceMemory::mapped(region.address, region.size) })
+    }
+
     /// The memory of a private region, once.
     pub fn take_region(&self, name: &str) -> Option<&'static mut [u8]> {
-        let (index, region) = self.region(name).filter(|(_, region)| region.kind == RegionKind::Private)?;
-        let bit = 1 << index;
-        if TAKEN_REGIONS.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
-            return None;
-        }
+        let region = self.take(name, RegionKind::Private)?;
         // SAFETY: mapped for good; by invariants 1 and 3 nobody else has it, and it is given once.
         Some(unsafe { core::slice::from_raw_parts_mut(region.address as *mut u8, region.size as usize) })
     }
@@ -192,7 +219,7 @@ impl Startup {
         let writable = match region.kind {
             RegionKind::Shared => true,
             RegionKind::SharedReadOnly => false,
-            RegionKind::Frozen | RegionKind::Private => return None,
+            RegionKind::Frozen | RegionKind::Private | RegionKind::Device => return None,
         };
         // SAFETY: mapped for good, so by the page.
         Some(unsafe { View::new(region.address, region.size, writable) })

@@ -46,3 +46,6 @@ pub struct Output {
     /// Message words 0–3.
     pub words: [u64; 4],
 }
+
+/// The machine's number in ELF files.
+pub const ELF_MACHINE: u16 = ::elf::abi::EM_AARCH64;

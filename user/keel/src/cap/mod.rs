@@ -16,6 +16,8 @@ mod cnode;
 mod irq;
 mod sched;
 mod tcb;
+#[cfg(test)]
+mod test;
 mod untyped;
 
 use core::{fmt, marker::PhantomData};
