@@ -83,7 +83,12 @@ impl<C: Choose> Monkey<C> {
         world.make(arch_object::PAGE_TABLE, 0);
         world.frame();
         let handler = world.free_slot();
-        world.must(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &[40, handler, DEPTH], &[slot::INIT_CNODE]);
+        world.must(
+            slot::IRQ_CONTROL,
+            label::IRQ_ISSUE_IRQ_HANDLER,
+            &[40, handler, DEPTH],
+            &[slot::INIT_CNODE],
+        );
         world.must(handler, label::IRQ_SET_IRQ_HANDLER, &[], &[notification]);
         let end = world.free_slot() + SPARE_SLOTS;
         Self { world, choices, first, end }
@@ -131,7 +136,11 @@ impl<C: Choose> Monkey<C> {
         let (label, words, caps) = self.message(destination);
         let registers = &Host::REGISTERS;
         self.world.set_register(tcb, registers.capability, destination);
-        self.world.set_register(tcb, registers.info, MessageInfo::new(label, 0, caps.len(), words.len()).word());
+        self.world.set_register(
+            tcb,
+            registers.info,
+            MessageInfo::new(label, 0, caps.len(), words.len()).word(),
+        );
         let (reply, send_to) = (self.cptr(), self.cptr());
         self.world.set_register(tcb, registers.reply, reply);
         self.world.set_register(tcb, registers.send_to, send_to);
@@ -326,7 +335,9 @@ impl<C: Choose> Monkey<C> {
             }
             label::TCB_WRITE_REGISTERS => (label, vec![self.choices.below(2), 3, 0x2_0000, 0, 0], vec![]),
             label::TCB_CONFIGURE => (label, vec![0, 0, 0x80_0000], vec![space, vspace, frame]),
-            label::TCB_SET_SCHED_PARAMS => (label, vec![201, priority], vec![slot::INIT_TCB, context, endpoint]),
+            label::TCB_SET_SCHED_PARAMS => {
+                (label, vec![201, priority], vec![slot::INIT_TCB, context, endpoint])
+            }
             label::TCB_SET_TIMEOUT_ENDPOINT => (label, vec![], vec![endpoint]),
             label::TCB_SET_IPC_BUFFER => (label, vec![0x80_0000], vec![frame]),
             label::TCB_SET_SPACE => (label, vec![0, 0], vec![endpoint, space, vspace]),

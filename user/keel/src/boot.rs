@@ -176,6 +176,8 @@ fn describe_uart(node: FdtNode<'_>) -> Option<UartInfo> {
 mod test {
     use std::vec::Vec;
 
+    use dtoolkit::model::{DeviceTree, DeviceTreeNode, DeviceTreeProperty};
+
     use super::*;
 
     fn chunk(id: u64, content: &[u8]) -> Vec<u8> {
@@ -189,6 +191,50 @@ mod test {
         assert_eq!(find_chunk(&extra, 6), Some(&b"tree"[..]));
         assert_eq!(find_chunk(&extra, 1), Some(&b""[..]));
         assert_eq!(find_chunk(&extra, 2), None);
+    }
+
+    fn node(name: &str, properties: &[(&str, &[u8])]) -> DeviceTreeNode {
+        let mut node = DeviceTreeNode::new(name).unwrap();
+        for &(name, value) in properties {
+            node.add_property(DeviceTreeProperty::new(name, value).unwrap());
+        }
+        node
+    }
+
+    fn cells(cells: &[u32]) -> Vec<u8> {
+        cells.iter().flat_map(|cell| cell.to_be_bytes()).collect()
+    }
+
+    /// A machine with a serial port of another make and two PL011s, at 0x09040000 and 0x09000000.
+    fn machine(stdout: Option<&[u8]>) -> Vec<u8> {
+        let mut tree = DeviceTree::new();
+        let width = cells(&[2]);
+        tree.root = node("", &[("#address-cells", &width), ("#size-cells", &width)]);
+        for (name, make, address, irq) in [
+            ("serial@8000000", &b"ns16550a\0"[..], 0x0800_0000, 5),
+            ("pl011@9040000", b"arm,pl011\0arm,primecell\0", 0x0904_0000, 8),
+            ("pl011@9000000", b"arm,pl011\0arm,primecell\0", 0x0900_0000, 1),
+        ] {
+            let (reg, interrupts) = (cells(&[0, address, 0, 0x1000]), cells(&[0, irq, 4]));
+            let properties = [("compatible", make), ("reg", &reg), ("interrupts", &interrupts)];
+            tree.root.add_child(node(name, &properties));
+        }
+        if let Some(path) = stdout {
+            tree.root.add_child(node("chosen", &[("stdout-path", path)]));
+        }
+        tree.to_dtb()
+    }
+
+    #[test]
+    fn the_console_is_the_port_that_is_chosen_or_the_first() {
+        let find = |stdout| find_uart(Fdt::new(&machine(stdout)).unwrap());
+        let first = Some(UartInfo { paddr: 0x0904_0000, irq: 40 });
+        let second = Some(UartInfo { paddr: 0x0900_0000, irq: 33 });
+        assert_eq!(find(None), first);
+        assert_eq!(find(Some(b"/pl011@9000000\0")), second);
+        assert_eq!(find(Some(b"/pl011@9000000:115200n8\0")), second);
+        assert_eq!(find(Some(b"/serial@8000000\0")), first);
+        assert_eq!(find(Some(b"nonsense\0")), first);
     }
 
     #[test]

@@ -27,10 +27,7 @@
 use core::ops::Range;
 
 use crate::{
-    arch::abi::{
-        memory::PAGE_BITS,
-        registers::{Register, TLS_BASE},
-    },
+    arch::abi::{memory::PAGE_BITS, registers::TLS_BASE},
     cap::{
         Attributes, Blueprint, Budget, CNode, CNodeData, CPtr, CacheOperation, Cap, Endpoint, Frame,
         Notification, PageTable, Registers, Rights, SchedContext, SchedParams, SlotPath, Tcb, Untyped,
@@ -736,8 +733,7 @@ impl Site<'_> {
             tcb.bind_notification(notification)?;
         }
         let registers = Registers::starting_at(entry, self.plan.stack.end, self.plan.startup)
-            .with(TLS_BASE, self.plan.ipc_buffer)
-            .with(Register::X30, 0);
+            .with(TLS_BASE, self.plan.ipc_buffer);
         Ok(tcb.write_registers(&registers, false)?)
     }
 
