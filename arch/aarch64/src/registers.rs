@@ -10,10 +10,9 @@
 //!   33       spsr
 //!   34, 35   tpidr_el0, tpidrro_el0     live in the processor while the thread runs
 //!   36       the instruction that a restart repeats
-//!   37       unused
-//!   38 … 101 v0 … v31                   live in the processor while the thread owns the FPU
-//!   102, 103 fpcr, fpsr                 likewise
 //! ```
+//!
+//! The FPU's registers are saved elsewhere in the TCB ([`crate::fpu`]).
 
 use keel_abi::aarch64::registers::Register;
 
@@ -29,16 +28,6 @@ pub const TPIDR: usize = 34;
 pub const TPIDRRO: usize = 35;
 /// The instruction that a restart repeats.
 pub const RESTART: usize = 36;
-/// v0, two words each from here on.
-pub const VECTORS: usize = 38;
-/// fpcr, and fpsr behind it.
-pub const FPCR: usize = 102;
-/// Number of words.
-pub const COUNT: usize = 104;
-
-// The FPU's registers are stored in pairs of 16 bytes.
-const _: () = assert!(VECTORS.is_multiple_of(2) && FPCR == VECTORS + 64 && COUNT == FPCR + 2);
-
 /// The word in which a register of the interface is saved.
 pub const fn word(register: Register) -> usize {
     match register {

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Tells the linker where the kernel goes, and whether it carries the device tree of a board.
+
+use std::env::var;
+
+/// Where loaders put the kernel that go by the addresses in the ELF file and were not told otherwise.
+const PHYSICAL: &str = "0x40200000";
+
+fn main() {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/link.ld");
+    println!("cargo:rerun-if-changed={script}");
+    println!("cargo:rerun-if-env-changed=KEEL_BOARD_DTB");
+    println!("cargo:rerun-if-env-changed=KEEL_BOARD_PADDR");
+    println!("cargo:rustc-check-cfg=cfg(keel_board)");
+    if var("KEEL_BOARD_DTB").is_ok() {
+        println!("cargo:rustc-cfg=keel_board");
+    }
+    if var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
+        let physical = var("KEEL_BOARD_PADDR").unwrap_or_else(|_| PHYSICAL.into());
+        println!("cargo:rustc-link-arg-bins=--defsym=kernel_physical={physical}");
+        println!("cargo:rustc-link-arg-bins=-T{script}");
+        for argument in ["--build-id=none", "-znorelro", "-zmax-page-size=4096"] {
+            println!("cargo:rustc-link-arg-bins={argument}");
+        }
+    }
+}

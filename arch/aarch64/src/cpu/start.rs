@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! From the loader's jump to the kernel's own address space.
+//!
+//! A loader leaves this behind (`boot.md` §6.1): EL1, MMU and caches on, interrupts masked, the kernel at its
+//! linked address by 2 MiB blocks, at any physical address, and the loader's own memory mapped to itself. The
+//! kernel believes only that it is mapped itself. It asks the processor where it lies, builds its tables, and goes
+//! from the loader's address space to its own through a stretch of code that is mapped to itself and runs with
+//! the MMU off, because attributes, sizes and tables change at once.
+//!
+//! ```text
+//!   0xffff_ff80_0000_0000   all memory, at its physical address plus this
+//!   0xffff_ffff_c000_0000   the last GiB: the kernel's image
+//!   0xffff_ffff_e000_0000                 the device tree
+//!   0xffff_ffff_f000_0000                 pages of devices
+//! ```
+//!
+//! 1. All of the image lies at one distance from where it is linked.
+//! 2. Code is not writable and data not executable at the image's addresses. The window shows the image's memory
+//!    as data, which nothing uses.
+//! 3. There is one [`KernelSpace`], and its tables are only added to.
+
+use crate::cpu::{DEVICE_BYTES, Device, read, switch_off};
+use crate::entry;
+use core::arch::{asm, naked_asm};
+use keel_aarch64_tables::{Error, Kind, MAIR, Root, Table, Tables, Width};
+use keel_abi::aarch64::memory::WINDOW_BASE;
+use keel_devicetree::{MAX_BYTES, Region};
+
+/// Where the device tree appears.
+const TREE: u64 = 0xffff_ffff_e000_0000;
+/// Where pages of devices appear, one after the other.
+const DEVICES: u64 = 0xffff_ffff_f000_0000;
+/// Bytes of a page.
+const PAGE_BYTES: u64 = 4096;
+/// log2 of it.
+const PAGE_BITS: u32 = 12;
+/// How many tables there are: nine for image, tree, devices, window and the way over; and for each region of
+/// memory that is not made of whole GiB up to four. What finds no table is not used.
+const TABLES: usize = 41;
+
+static mut POOL: [Table; TABLES] = [Table::EMPTY; TABLES];
+static NO_SPACE: Table = Table::EMPTY;
+
+unsafe extern "C" {
+    static keel_image_start: u8;
+    static keel_code_end: u8;
+    static keel_constants_end: u8;
+    static keel_guard: u8;
+    static keel_guard_end: u8;
+    static ki_end: u8;
+}
+
+/// The entry point: a stack, then Rust. Arguments stay where they are.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+#[unsafe(link_section = ".text.entry")]
+unsafe extern "C" fn keel_entry() -> ! {
+    naked_asm!(
+        "msr daifset, #0xf",
+        "msr spsel, #1",
+        "adrp x9, keel_stack_top",
+        "mov sp, x9",
+        "mov x29, xzr",
+        "mov x30, xzr",
+        "b {start}",
+        start = sym start,
+    )
+}
+
+/// What the loader says of the root task (`boot.md` §6.1).
+#[derive(Clone, Copy, Debug)]
+pub struct RootTask {
+    /// Its image's physical addresses.
+    pub image: Region,
+    /// Physical minus virtual address.
+    pub offset: u64,
+    /// Where it begins to run.
+    pub entry: u64,
+}
+
+/// The first Rust code.
+extern "C" fn start(image: u64, image_end: u64, offset: u64, entry: u64, tree: u64, tree_bytes: u64) -> ! {
+    let tree = if tree_bytes == 0 { Some(Region::EMPTY) } else { Region::new(tree, tree_bytes) };
+    // Nothing can be said before the tree has named a console.
+    let space = tree.and_then(|tree| KernelSpace::take_over(tree).ok()).unwrap_or_else(|| switch_off(None));
+    crate::cpu::trap::install();
+    let image = Region::between(image, image_end).unwrap_or(Region::EMPTY);
+    entry::boot(space, RootTask { image, offset, entry })
+}
+
+/// The device tree of the board, for loaders that pass none.
+#[cfg(keel_board)]
+static BOARD_TREE: &[u8] = include_bytes!(env!("KEEL_BOARD_DTB"));
+/// No board was named when the kernel was built.
+#[cfg(not(keel_board))]
+static BOARD_TREE: &[u8] = &[];
+
+/// The kernel's address space while it is being made.
+pub struct KernelSpace {
+    /// Its tables.
+    tables: Tables<'static>,
+    /// The upper half.
+    root: Root,
+    /// Virtual minus physical address of the image.
+    offset: u64,
+    /// Where the loader has put the device tree; empty if it has passed none.
+    tree: Region,
+    /// How many pages of devices are mapped.
+    devices: u64,
+}
+
+impl KernelSpace {
+    /// Leaves the loader's address space for the kernel's own, in which image and device tree are mapped. To be
+    /// called once.
+    fn take_over(tree: Region) -> Result<Self, Error> {
+        let pool = &raw mut POOL;
+        let offset = address(pool.cast()).wrapping_sub(physical_address(address(pool.cast()))?);
+        // SAFETY: the only reference to the pool, as this code runs once.
+        let mut tables = Tables::new(unsafe { &mut *pool }, address(pool.cast()).wrapping_sub(offset));
+        let root = tables.root(Width::Bits39)?;
+        let mut space = Self { tables, root, offset, tree, devices: 0 };
+        space.map_image()?;
+        if tree.size() > MAX_BYTES as u64 {
+            return Err(Error::BadAddress);
+        }
+        let tree_pages = tree.grow_to(PAGE_BITS).ok_or(Error::BadAddress)?;
+        space.tables.map(root, TREE, tree_pages, Kind::Constants)?;
+        let code = space.part(&raw const keel_image_start, &raw const keel_code_end)?;
+        let identity = space.tables.root(Width::Bits48)?;
+        space.tables.map(identity, code.start(), code, Kind::Code)?;
+        let (kernel, identity) = (space.tables.address(root), space.tables.address(identity));
+        // SAFETY: both address spaces have this code; the kernel's has all of the image where it is now.
+        unsafe {
+            switch_space(
+                kernel,
+                identity,
+                space.no_space(),
+                offset.wrapping_neg(),
+                translation_control(),
+                CONTROL,
+            );
+        }
+        Ok(space)
+    }
+
+    /// Maps the image, each part as what it is, without the page below the stack.
+    fn map_image(&mut self) -> Result<(), Error> {
+        let parts = [
+            (&raw const keel_image_start, &raw const keel_code_end, Kind::Code),
+            (&raw const keel_code_end, &raw const keel_constants_end, Kind::Constants),
+            (&raw const keel_constants_end, &raw const keel_guard, Kind::Data),
+            (&raw const keel_guard_end, &raw const ki_end, Kind::Data),
+        ];
+        for (start, end, kind) in parts {
+            let part = self.part(start, end)?;
+            self.tables.map(self.root, address(start), part, kind)?;
+        }
+        Ok(())
+    }
+
+    /// The physical addresses of a part of the image.
+    fn part(&self, start: *const u8, end: *const u8) -> Result<Region, Error> {
+        let physical = |symbol| address(symbol).wrapping_sub(self.offset);
+        Region::between(physical(start), physical(end)).ok_or(Error::BadAddress)
+    }
+
+    /// Where the image lies.
+    pub fn image(&self) -> Region {
+        self.part(&raw const keel_image_start, &raw const ki_end).unwrap_or(Region::EMPTY)
+    }
+
+    /// The physical address of a root table that maps nothing.
+    pub fn no_space(&self) -> u64 {
+        address((&raw const NO_SPACE).cast()).wrapping_sub(self.offset)
+    }
+
+    /// Where the loader has put the device tree; empty if it has passed none.
+    pub fn tree_region(&self) -> Region {
+        self.tree
+    }
+
+    /// The device tree that the loader has passed, or else the board's; empty if there is neither.
+    pub fn tree(&self) -> &'static [u8] {
+        if self.tree.size() == 0 {
+            return BOARD_TREE;
+        }
+        let start = (TREE + self.tree.start() % PAGE_BYTES) as *const u8;
+        // SAFETY: `take_over` has mapped these pages, and a loader leaves them to the kernel (`boot.md` §6.1). Boot
+        // keeps them out of free memory, so that nobody ever writes them.
+        unsafe { core::slice::from_raw_parts(start, self.tree.size() as usize) }
+    }
+
+    /// Maps memory into the window.
+    pub fn map_memory(&mut self, memory: Region) -> Result<(), Error> {
+        let result = self.tables.map(self.root, memory.start().wrapping_add(WINDOW_BASE), memory, Kind::Data);
+        crate::cpu::table_written();
+        result
+    }
+
+    /// Maps a page of a device's registers.
+    pub fn map_device(&mut self, page: Region) -> Result<Device, Error> {
+        const { assert!(DEVICE_BYTES as u64 == PAGE_BYTES) };
+        let base = DEVICES + self.devices * PAGE_BYTES;
+        let page = Region::new(page.start(), PAGE_BYTES).ok_or(Error::BadAddress)?;
+        self.tables.map(self.root, base, page, Kind::Device)?;
+        self.devices += 1;
+        crate::cpu::table_written();
+        Ok(Device { base })
+    }
+}
+
+/// The address of something in the image.
+fn address(symbol: *const u8) -> u64 {
+    symbol.addr() as u64
+}
+
+/// Where the loader's tables have put an address of the image.
+fn physical_address(address: u64) -> Result<u64, Error> {
+    const FAILED: u64 = 1;
+    const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+    let result: u64;
+    // SAFETY: asks for a translation; changes PAR_EL1 alone.
+    unsafe { asm!("at s1e1r, {}", "isb", "mrs {}, par_el1", in(reg) address, out(reg) result) };
+    if result & FAILED != 0 { Err(Error::BadAddress) } else { Ok(result & ADDRESS | address % PAGE_BYTES) }
+}
+
+/// TCR_EL1: a lower half of 48 bits for user level, an upper half of 39 bits for the kernel, 4 KiB granules,
+/// walks cached and inner shareable, 16 bits of ASID in TTBR0.
+fn translation_control() -> u64 {
+    const WALKS: u64 = 0b01 << 8 | 0b01 << 10 | 0b11 << 12;
+    const LOWER: u64 = (64 - 48) | WALKS;
+    const UPPER: u64 = (64 - 39) | WALKS | 0b10 << 14;
+    const WIDE_ASIDS: u64 = 1 << 36;
+    // What the processor has of physical addresses, up to 48 bits.
+    let physical_size = (read!("id_aa64mmfr0_el1") & 0xf).min(5);
+    LOWER | UPPER << 16 | physical_size << 32 | WIDE_ASIDS
+}
+
+/// SCTLR_EL1. On: MMU (0), data cache (2), alignment of the kernel's stack (3), instruction cache (12). User
+/// level may clear lines (DZE 14), read the cache's type (UCT 15), sleep (nTWI 16, nTWE 18) and maintain caches
+/// (UCI 26). Neither its stack (SA0 4) nor its data (A 1) need be aligned. The rest are bits that are one.
+const CONTROL: u64 =
+    1 | 1 << 2 | 1 << 3 | 1 << 12 | 1 << 14 | 1 << 15 | 1 << 16 | 1 << 18 | 1 << 26 | 0x30d0_0800;
+
+/// Goes from the loader's address space to the kernel's, and returns there.
+///
+/// # Safety
+/// `kernel` maps the image at its addresses of now. `identity` maps this function's code to itself. `empty` maps
+/// nothing. All three are physical addresses of root tables, `distance` is physical minus virtual address.
+#[unsafe(naked)]
+unsafe extern "C" fn switch_space(
+    kernel: u64,
+    identity: u64,
+    empty: u64,
+    distance: u64,
+    translation: u64,
+    control: u64,
+) {
+    naked_asm!(
+        // The lower half is not in use. It becomes the identity, at the size and granule that the tables have.
+        // Attribute 1 is what the tables call memory; if the loader uses it for the kernel, it is that already.
+        "mrs x6, mair_el1",
+        "mov x7, #{memory}",
+        "orr x6, x6, x7",
+        "msr mair_el1, x6",
+        "mrs x6, tcr_el1",
+        "bfi x6, x4, #0, #16",
+        "msr tcr_el1, x6",
+        "msr ttbr0_el1, x1",
+        "isb",
+        "tlbi vmalle1",
+        "dsb nsh",
+        "isb",
+        "adr x8, 2f",
+        "add x8, x8, x3",
+        "br x8",
+        // At physical addresses. No data is touched until the MMU is on again, so the caches stay right.
+        "2: mrs x6, sctlr_el1",
+        "bic x6, x6, #1",
+        "msr sctlr_el1, x6",
+        "isb",
+        "msr mair_el1, x7",
+        "msr tcr_el1, x4",
+        "msr ttbr1_el1, x0",
+        "isb",
+        "tlbi vmalle1",
+        "dsb nsh",
+        "isb",
+        "msr sctlr_el1, x5",
+        "isb",
+        "adr x8, 2f",
+        "sub x8, x8, x3",
+        "br x8",
+        // In the kernel's address space.
+        "2: msr ttbr0_el1, x2",
+        "isb",
+        "tlbi vmalle1",
+        "dsb nsh",
+        "isb",
+        "ret",
+        memory = const MAIR,
+    )
+}
