@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
     let image = image::build(&cargo, kernel)?;
     if arguments.gdb {
         let attach = format!("gdb-multiarch -ex 'target remote :{}'", qemu::GDB_PORT);
-        say!("waiting for a debugger: {attach} {}", workspace.relative(&image.kernel).display());
+        say!("waiting for a debugger: {attach} {}", image.kernel.display());
     }
     let boot = Boot {
         machine,

@@ -56,11 +56,14 @@ const PLAIN: SystemTest = SystemTest {
     has_cases: false,
 };
 
+const HELLO: SystemTest =
+    SystemTest { name: "hello", system: "hello", shows: &["Hello from user level"], ..PLAIN };
+
 static TESTS: &[SystemTest] = &[
-    SystemTest { name: "hello", system: "hello", ..PLAIN },
-    SystemTest { name: "hello-release", system: "hello", kernel: KernelProfile::Release, ..PLAIN },
-    SystemTest { name: "hello-icount", system: "hello", icount: true, ..PLAIN },
-    SystemTest { name: "hello-domains", system: "hello", options: &["domains=16"], ..PLAIN },
+    HELLO,
+    SystemTest { name: "hello-release", kernel: KernelProfile::Release, ..HELLO },
+    SystemTest { name: "hello-icount", icount: true, ..HELLO },
+    SystemTest { name: "hello-domains", options: &["domains=16"], ..HELLO },
 ];
 
 /// Which tests to run.
@@ -210,7 +213,6 @@ mod tests {
     use super::*;
     use crate::console::Verdict;
 
-    const HELLO: SystemTest = SystemTest { name: "hello", system: "hello", shows: &["hello"], ..PLAIN };
     const CASES: SystemTest = SystemTest { name: "cases", has_cases: true, ..PLAIN };
 
     fn tally(test: &SystemTest, end: &End, console: &str) -> (u64, u64) {
@@ -247,10 +249,10 @@ mod tests {
     #[test]
     fn a_system_passes_with_its_verdict_and_its_texts() {
         let success = End::Decided(Verdict::Success);
-        assert_eq!(tally(&HELLO, &success, "\x1b[1mhello\r\nkeel: success\n"), (1, 0));
+        assert_eq!(tally(&HELLO, &success, "\x1b[1mHello from user level!\r\nkeel: success\n"), (1, 0));
         assert_eq!(tally(&HELLO, &success, "keel: success\n"), (0, 1));
-        assert_eq!(tally(&HELLO, &failure("keel: failure: x"), "hello\n"), (0, 1));
-        assert_eq!(tally(&HELLO, &End::TimedOut(Duration::from_secs(1)), "hello\n"), (0, 1));
+        assert_eq!(tally(&HELLO, &failure("keel: failure: x"), "Hello from user level\n"), (0, 1));
+        assert_eq!(tally(&HELLO, &End::TimedOut(Duration::from_secs(1)), "Hello from user level\n"), (0, 1));
     }
 
     #[test]
