@@ -136,7 +136,7 @@ impl<A: Arch> Kernel<A> {
     /// A capability to a frame is being deleted; `is_final` if it is the last one.
     pub fn finalise_frame(&mut self, frame: &FrameCap, is_final: bool) {
         self.unmap_frame(frame);
-        if is_final && !frame.device {
+        if is_final {
             self.store.destroyed(Kind::Frame, Store::<A>::window(frame.base));
         }
     }
@@ -157,3 +157,6 @@ fn check_page_address<A: Arch>(frame: &FrameCap, space: VSpaceCap, address: Virt
     // The address is aligned, so the sum is the page's last byte and does not overflow.
     if address.0 | last_offset > A::USER_TOP { Err(Error::InvalidArgument(0)) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod test;

@@ -249,9 +249,7 @@ impl<A: Arch> Kernel<A> {
                 Cap::Reply { object: self.live(Kind::Reply, address, bytes)?, rights: Rights::GRANT }
             }
             ObjectType::Machine(MachineObject::Frame(level)) => {
-                if !device {
-                    self.store.created(Kind::Frame, address, bytes);
-                }
+                self.store.created(Kind::Frame, address, bytes);
                 let rights = VmRights::ReadWrite;
                 Cap::Frame(FrameCap { base, level, device, rights, mapping: Mapping::NONE })
             }
