@@ -275,3 +275,6 @@ fn pool_memory<A: Arch>(cap: Cap) -> Option<(UntypedCap, Ref<AsidPool>)> {
 const fn full(untyped: UntypedCap) -> UntypedCap {
     UntypedCap { watermark: 1 << untyped.bits, ..untyped }
 }
+
+#[cfg(test)]
+mod test;

@@ -264,3 +264,6 @@ impl<A: Arch> Kernel<A> {
 fn can_signal(cap: RawCap) -> bool {
     cap.is_with(tag::NOTIFICATION, Rights::WRITE)
 }
+
+#[cfg(test)]
+mod test;

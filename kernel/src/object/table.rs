@@ -232,3 +232,6 @@ impl<A: Arch> Kernel<A> {
         self.arch.entry_written(place.table, place.index as u64);
     }
 }
+
+#[cfg(test)]
+pub(super) mod test;
