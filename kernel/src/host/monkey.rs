@@ -6,6 +6,9 @@
 //! understands, with arguments that are often right; but any slot may be hit at any time by deletion, revocation,
 //! exhaustion. After each entry to the kernel the world checks all invariants. What the kernel answers does not
 //! matter here: that it answers, and stays sound, does.
+//!
+//! Threads without a plan soon all wait for each other. So the root task does not play: it waits for the interrupt
+//! [`BELL`], and when that rings, it gives contexts to threads that have none and resumes everybody.
 
 use super::random::Choose;
 use super::world::{CPtr, DEPTH, World};
@@ -24,6 +27,9 @@ use keel_abi::{label, object, slot, syscall};
 /// Slots that the monkey plays with, behind those that its set-up has used.
 const SPARE_SLOTS: u64 = 24;
 
+/// The interrupt that calls the root task.
+const BELL: Irq = Irq(41);
+
 /// System calls that send, and that receive, with how often they are made.
 const CALLS: [(i64, u64); 11] = [
     (syscall::CALL, 40),
@@ -39,11 +45,21 @@ const CALLS: [(i64, u64); 11] = [
     (syscall::YIELD, 4),
 ];
 
+/// A handler of `irq` in a new slot.
+fn handler(world: &mut World, irq: Irq) -> CPtr {
+    let handler = world.free_slot();
+    let words = [u64::from(irq.0), handler, DEPTH];
+    world.must(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &words, &[slot::INIT_CNODE]);
+    handler
+}
+
 /// The monkey and its world.
 pub struct Monkey<C> {
     /// The world.
     pub world: World,
     choices: C,
+    bell: CPtr,
+    bell_handler: CPtr,
     first: CPtr,
     end: CPtr,
 }
@@ -52,7 +68,8 @@ impl<C: Choose> Monkey<C> {
     /// A new world with a few of everything, and a monkey in it.
     pub fn new(mut choices: C) -> Self {
         let mut world = World::new();
-        world.must(slot::INIT_TCB, label::TCB_SET_PRIORITY, &[200], &[slot::INIT_TCB]);
+        let (bell, bell_handler) = (world.notification(), handler(&mut world, BELL));
+        world.must(bell_handler, label::IRQ_SET_IRQ_HANDLER, &[], &[bell]);
         let first = world.free_slot();
         for priority in [200, 200, 201, 199] {
             world.thread(priority);
@@ -82,16 +99,11 @@ impl<C: Choose> Monkey<C> {
         world.make(arch_object::PAGE_TABLE, 0);
         world.make(arch_object::PAGE_TABLE, 0);
         world.frame();
-        let handler = world.free_slot();
-        world.must(
-            slot::IRQ_CONTROL,
-            label::IRQ_ISSUE_IRQ_HANDLER,
-            &[40, handler, DEPTH],
-            &[slot::INIT_CNODE],
-        );
-        world.must(handler, label::IRQ_SET_IRQ_HANDLER, &[], &[notification]);
+        let device = handler(&mut world, Irq(40));
+        world.must(device, label::IRQ_SET_IRQ_HANDLER, &[], &[notification]);
         let end = world.free_slot() + SPARE_SLOTS;
-        Self { world, choices, first, end }
+        world.wait(bell);
+        Self { world, choices, bell, bell_handler, first, end }
     }
 
     /// Something happens; whether anything still can.
@@ -106,8 +118,11 @@ impl<C: Choose> Monkey<C> {
             _ => {}
         }
         let Some(tcb) = self.world.kernel.core.current else {
-            return self.wait_for_timer();
+            return self.wait_for_timer() || self.ring();
         };
+        if self.choices.odds(1, 50) {
+            return self.ring();
+        }
         match self.choices.below(40) {
             0 => {
                 let fault = Fault::UserException { number: self.choices.below(64), code: 0 };
@@ -130,9 +145,29 @@ impl<C: Choose> Monkey<C> {
         }
     }
 
+    /// The root task gets everybody going again; whether it still can.
+    fn ring(&mut self) -> bool {
+        self.world.interrupt(BELL);
+        if self.world.kernel.core.current != Some(self.world.root()) {
+            return false;
+        }
+        for address in self.first..self.end {
+            if let Some(Cap::Tcb(tcb)) = self.look(address) {
+                if self.world.kernel.store[tcb].sched_context.is_none() {
+                    let context = self.like(|cap| matches!(cap, Cap::SchedContext { .. }));
+                    self.world.call(context, label::SCHED_CONTEXT_BIND, &[], &[address]);
+                }
+                self.world.call(address, label::TCB_RESUME, &[], &[]);
+            }
+        }
+        self.world.call(self.bell_handler, label::IRQ_ACK_IRQ, &[], &[]);
+        self.world.wait(self.bell);
+        true
+    }
+
     fn system_call(&mut self, tcb: Ref<Tcb>) {
         let number = self.number();
-        let destination = self.cptr();
+        let destination = self.like(|cap| !cap.is_null());
         let (label, words, caps) = self.message(destination);
         let registers = &Host::REGISTERS;
         self.world.set_register(tcb, registers.capability, destination);
@@ -182,7 +217,7 @@ impl<C: Choose> Monkey<C> {
     /// A slot that may hold anything.
     fn cptr(&mut self) -> CPtr {
         match self.choices.below(50) {
-            0 => self.choices.below(20),
+            0 => self.choices.pick(&[0, 2, 3, 4, 5, 6, 9, 11, 14, 16]),
             1 => self.choices.below(1 << 13),
             2 => self.world.memory,
             3 | 4 => self.world.sched_control,

@@ -48,7 +48,7 @@ pub const DEPTH: u64 = cspace::FULL_DEPTH;
 /// Bytes of an instruction.
 const INSTRUCTION_BYTES: u64 = 4;
 /// How often one system call may be repeated before the world gives up on it.
-const MOST_REPETITIONS: u64 = 1_000_000;
+const MOST_REPETITIONS: u64 = 20_000;
 
 /// A kernel and its user level.
 pub struct World {
@@ -526,13 +526,21 @@ impl World {
     pub fn thread(&mut self, priority: Priority) -> Thread {
         let sched_context = self.make(object::SCHED_CONTEXT, 8);
         self.configure(sched_context, ROUND_ROBIN_US, 0, 0);
-        let thread = Thread { sched_context, ..self.passive_thread(priority) };
+        let thread = Thread { sched_context, ..self.stopped_thread(priority) };
         self.must(sched_context, label::SCHED_CONTEXT_BIND, &[], &[thread.cap]);
+        self.must(thread.cap, label::TCB_RESUME, &[], &[]);
         thread
     }
 
     /// As [`Self::thread`], without a scheduling context.
     pub fn passive_thread(&mut self, priority: Priority) -> Thread {
+        let thread = self.stopped_thread(priority);
+        self.must(thread.cap, label::TCB_RESUME, &[], &[]);
+        thread
+    }
+
+    /// As [`Self::passive_thread`], not resumed.
+    pub fn stopped_thread(&mut self, priority: Priority) -> Thread {
         let cap = self.make(object::TCB, 0);
         let buffer = self.frame();
         let caps = [slot::INIT_CNODE, slot::INIT_VSPACE, buffer];
@@ -543,7 +551,7 @@ impl World {
         let tcb = self.tcb(cap);
         // As if its program had been loaded: different threads stand at different places.
         self.set_register(tcb, Host::REGISTERS.restart_pc, 0x10_0000 + (cap << 16));
-        self.must(cap, label::TCB_RESUME, &[], &[]);
+        self.trapped_at.remove(&tcb);
         Thread { tcb, cap, sched_context: 0, reply }
     }
 
