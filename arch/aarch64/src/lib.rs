@@ -35,3 +35,5 @@ pub mod mmio;
 pub mod platform;
 pub mod registers;
 pub mod special;
+#[cfg(test)]
+mod test;

@@ -209,3 +209,70 @@ fn keep(registers: &mut Registers, range: &Range, epoch: u64, at: u64) {
 
 /// The error where an identifier stands for nothing.
 const INVALID_ROOT: Error = Error::FailedLookup { source: false, failure: LookupFailure::InvalidRoot };
+
+#[cfg(test)]
+mod test {
+    use super::*;
+    use crate::cpu::model;
+    use crate::test::{kernel, thread};
+
+    /// Two MiB, in an address space with the identifier 1.
+    const RANGE: Range = Range {
+        operation: CacheOperation::Clean,
+        root: PhysAddr(0x4000),
+        asid: 1,
+        start: 0x20_0040,
+        end: 0x40_0000,
+    };
+
+    /// The lines that were cleaned since this was last asked.
+    fn cleaned() -> Vec<u64> {
+        let is_clean = |&(instruction, at)| (instruction == "dc cvac, {}").then_some(at);
+        model::executed().iter().filter_map(is_clean).collect()
+    }
+
+    /// A kernel, a thread, and an interrupt that waits all the time; lines of 64 bytes.
+    fn preempted() -> (Kernel<Machine>, Ref<Tcb>) {
+        let mut kernel = kernel();
+        let tcb = thread(&mut kernel, 0);
+        model::set("ctr_el0", 4 << 16);
+        model::set("isr_el1", 1 << 7);
+        model::executed();
+        (kernel, tcb)
+    }
+
+    #[test]
+    fn a_preempted_operation_does_each_line_once() {
+        let (mut kernel, tcb) = preempted();
+        let mut calls = 1;
+        while perform(&mut kernel, RANGE, tcb) == Err(Preempted) {
+            calls += 1;
+        }
+        assert_eq!(calls, 512);
+        let all: Vec<u64> = (RANGE.start..RANGE.end).step_by(64).collect();
+        assert!(cleaned() == all);
+        // The next one is a new one.
+        model::set("isr_el1", 0);
+        assert_eq!(perform(&mut kernel, RANGE, tcb), Ok(0));
+        assert!(cleaned() == all);
+        assert_eq!(model::read("ttbr0_el1") >> 48, 1);
+    }
+
+    #[test]
+    fn a_position_is_for_the_repeated_call_alone() {
+        let (mut kernel, tcb) = preempted();
+        let first = |kernel: &mut Kernel<Machine>, range| {
+            let _ = perform(kernel, range, tcb);
+            cleaned()[0]
+        };
+        assert_eq!(first(&mut kernel, RANGE), RANGE.start);
+        assert_eq!(first(&mut kernel, RANGE), 0x20_1000);
+        assert_eq!(first(&mut kernel, Range { end: 0x3f_0000, ..RANGE }), RANGE.start);
+        assert_eq!(first(&mut kernel, RANGE), RANGE.start);
+        Machine::written(&mut kernel.store[tcb].registers);
+        assert_eq!(first(&mut kernel, RANGE), RANGE.start);
+        kernel.arch.maintenance.start_epoch();
+        assert_eq!(first(&mut kernel, RANGE), RANGE.start);
+        assert_eq!(first(&mut kernel, RANGE), 0x20_1000);
+    }
+}

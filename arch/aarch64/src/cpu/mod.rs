@@ -3,7 +3,7 @@
 //! The processor: all assembly and all system registers of the kernel, each behind a function that says what it
 //! does. Nothing here decides anything.
 //!
-//! On the host these functions do nothing and read zeros, so that everything above compiles and is tested there.
+//! On the host there is a model in its place, so that everything above compiles and is tested there.
 //!
 //! 1. One core runs in the kernel, with interrupts masked from entry to exit. Waiting for an interrupt does not
 //!    take it.
@@ -13,6 +13,8 @@
 //!    effect at the latest with the exception return, which synchronises, and need no barrier before.
 //! 4. The kernel is built without floating point: between saves and loads the FPU's registers are user level's.
 
+#[cfg(not(target_os = "none"))]
+pub mod model;
 #[cfg(target_os = "none")]
 pub mod start;
 #[cfg(target_os = "none")]
@@ -36,20 +38,22 @@ macro_rules! read {
             value
         }
         #[cfg(not(target_os = "none"))]
-        0_u64
+        crate::cpu::model::read($register)
     }};
 }
 
 /// Executes instructions that change nothing that Rust knows of, with at most one operand.
 macro_rules! execute {
-    ($instructions:expr) => {{
+    ($instructions:literal) => {{
         #[cfg(target_os = "none")]
         // SAFETY: see the function that this stands in, and invariants 1 to 3.
         unsafe {
             core::arch::asm!($instructions, options(nostack, preserves_flags))
         };
+        #[cfg(not(target_os = "none"))]
+        crate::cpu::model::execute($instructions, 0);
     }};
-    ($instructions:expr, $operand:expr) => {{
+    ($instructions:literal, $operand:expr) => {{
         let operand: u64 = $operand;
         #[cfg(target_os = "none")]
         // SAFETY: see the function that this stands in, and invariants 1 to 3.
@@ -57,10 +61,11 @@ macro_rules! execute {
             core::arch::asm!($instructions, in(reg) operand, options(nostack, preserves_flags))
         };
         #[cfg(not(target_os = "none"))]
-        let _ = operand;
+        crate::cpu::model::execute($instructions, operand);
     }};
 }
 
+#[cfg(target_os = "none")]
 pub(crate) use {execute, read};
 
 // --- time ------------------------------------------------------------------------------------------------------
@@ -245,7 +250,7 @@ pub fn save_fpu(state: &mut FpuState) {
         );
     }
     #[cfg(not(target_os = "none"))]
-    let _ = state;
+    model::save_fpu(state);
 }
 
 /// Loads what [`save_fpu`] has saved.
@@ -283,7 +288,7 @@ pub fn load_fpu(state: &FpuState) {
         );
     }
     #[cfg(not(target_os = "none"))]
-    let _ = state;
+    model::load_fpu(state);
 }
 
 // 32 registers of two words, control and status.
@@ -345,7 +350,7 @@ impl Mmio for Device {
         }
         #[cfg(not(target_os = "none"))]
         {
-            value = (self.base as usize + offset) as u32;
+            value = model::read_device(self.base, offset);
         }
         value
     }
@@ -360,7 +365,7 @@ impl Mmio for Device {
                 options(nostack, preserves_flags));
         }
         #[cfg(not(target_os = "none"))]
-        let _ = value;
+        model::write_device(self.base, offset, value);
     }
 }
 

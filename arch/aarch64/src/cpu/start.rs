@@ -39,7 +39,9 @@ const PAGE_BITS: u32 = 12;
 /// memory that is not made of whole GiB up to four. What finds no table is not used.
 const TABLES: usize = 41;
 
+/// The pool of tables, of which `KernelSpace` has the only reference.
 static mut POOL: [Table; TABLES] = [Table::EMPTY; TABLES];
+/// The root of the address space that maps nothing.
 static NO_SPACE: Table = Table::EMPTY;
 
 unsafe extern "C" {
@@ -222,7 +224,7 @@ fn physical_address(address: u64) -> Result<u64, Error> {
     let result: u64;
     // SAFETY: asks for a translation; changes PAR_EL1 alone.
     unsafe { asm!("at s1e1r, {}", "isb", "mrs {}, par_el1", in(reg) address, out(reg) result) };
-    if result & FAILED != 0 { Err(Error::BadAddress) } else { Ok(result & ADDRESS | address % PAGE_BYTES) }
+    if result & FAILED != 0 { Err(Error::BadAddress) } else { Ok(result & ADDRESS | (address % PAGE_BYTES)) }
 }
 
 /// TCR_EL1: a lower half of 48 bits for user level, an upper half of 39 bits for the kernel, 4 KiB granules,
