@@ -59,7 +59,7 @@ mod test {
     #[test]
     fn writes_lines_for_terminals() {
         let registers = Fake::default();
-        write!(Console::new(&registers), "a\n").unwrap();
+        writeln!(Console::new(&registers), "a").unwrap();
         let sent: Vec<_> = b"a\r\n".iter().map(|&byte| (0, u32::from(byte))).collect();
         assert_eq!(*registers.writes.borrow(), sent);
     }
