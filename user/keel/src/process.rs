@@ -27,7 +27,10 @@
 use core::ops::Range;
 
 use crate::{
-    arch::abi::{memory::PAGE_BITS, registers::TLS_BASE},
+    arch::abi::{
+        memory::{PAGE_BITS, TABLE_INDEX_BITS},
+        registers::TLS_BASE,
+    },
     cap::{
         Attributes, Blueprint, Budget, CNode, CNodeData, CPtr, CacheOperation, Cap, Endpoint, Frame,
         Notification, PageTable, Registers, Rights, SchedContext, SchedParams, SlotPath, Tcb, Untyped,
@@ -35,13 +38,13 @@ use crate::{
     },
     elf::{Access, Program},
     error::{Error, Result},
-    resources::{LARGE_PAGE_BYTES, MAX_TABLES, PAGE_BYTES, Resources, map_with, sched_context},
+    resources::{LARGE_PAGE_BYTES, MAX_TABLES, PAGE_BYTES, Resources, sched_context},
     shared::{SharedMemory, with_frame},
     startup::{self, Grant, MAX_ARGUMENT, MAX_GRANTS, MAX_REGIONS, Name, Region, RegionKind, Startup},
 };
 
 /// Slots of the builder's CSpace that a process takes.
-pub const PROCESS_SLOTS: u64 = 10;
+pub const PROCESS_SLOTS: u64 = 7;
 
 /// Where free addresses of a child end.
 const ADDRESS_END: u64 = 1 << 46;
@@ -320,7 +323,8 @@ impl<'a> Builder<'a> {
                 return Err(error);
             }
         };
-        let mut site = Site { resources, process: &process, plan: &plan, stowed: 0 };
+        let tables = [None; MAX_TABLES as usize];
+        let mut site = Site { resources, process: &process, plan: &plan, stowed: 0, tables };
         match site.construct(self, &program) {
             Ok(()) => Ok(process),
             Err(error) => {
@@ -407,7 +411,12 @@ impl Plan {
 /// Page tables that all of a range could need.
 fn tables_for(range: Range<u64>) -> u64 {
     let spans = |shift: u32| ((range.end - 1) >> shift) - (range.start >> shift) + 1;
-    (1..=MAX_TABLES as u32).map(|level| spans(PAGE_BITS + 9 * level)).sum()
+    (0..MAX_TABLES as u32).map(|level| spans(table_span_bits(level))).sum()
+}
+
+/// The span of one table of a level, as a power of two; level 0 is the lowest.
+const fn table_span_bits(level: u32) -> u32 {
+    PAGE_BITS + TABLE_INDEX_BITS * (level + 1)
 }
 
 /// How full an Untyped gets: the kernel's own rule.
@@ -440,11 +449,11 @@ enum Slot {
     SchedContext,
     /// A capability on its way to somewhere else.
     Passing,
-    /// The first of [`MAX_TABLES`] page tables on their way to the attic.
-    Tables,
+    /// A page table on its way to the attic.
+    Table,
 }
 
-const _: () = assert!(Slot::Tables as u64 + MAX_TABLES <= PROCESS_SLOTS);
+const _: () = assert!(Slot::Table as u64 + 1 == PROCESS_SLOTS);
 
 impl Process {
     fn slot(&self, slot: Slot) -> CPtr {
@@ -497,6 +506,9 @@ struct Site<'s> {
     process: &'s Process,
     plan: &'s Plan,
     stowed: u64,
+    /// The span that the last page table of each level was mapped for, lowest level first. Pages are
+    /// mapped in ascending order, so no earlier span comes again.
+    tables: [Option<u64>; MAX_TABLES as usize],
 }
 
 impl Site<'_> {
@@ -520,10 +532,11 @@ impl Site<'_> {
         self.map_image(program)?;
         self.map_stack()?;
         self.map_ipc_buffer(builder)?;
-        self.map_regions(builder, &mut page)?;
+        self.describe_regions(builder, &mut page);
         page.argument[..builder.argument.len()].copy_from_slice(builder.argument);
         page.argument_len = builder.argument.len() as u64;
         self.map_startup(&page)?;
+        self.map_regions(builder)?;
         self.set_up_thread(builder, program.entry())
     }
 
@@ -554,24 +567,29 @@ impl Site<'_> {
     }
 
     /// Maps the frame in the Passing slot into the child and stows it.
-    fn map(&mut self, vaddr: u64, rights: Rights, attributes: Attributes) -> Result {
+    fn map(&mut self, vaddr: u64, page_bytes: u64, rights: Rights, attributes: Attributes) -> Result {
+        self.map_tables(vaddr, page_bytes)?;
         let frame = self.process.slot(Slot::Passing).cap::<Frame>();
-        let first_table = self.process.slot(Slot::Tables).bits();
-        let mut next_table = first_table;
-        let (untyped, cnode) = (self.process.untyped, self.resources.authority.cnode);
-        let mapped = map_with(self.process.vspace(), frame, vaddr, rights, attributes, || {
-            untyped.retype(Blueprint::PageTable, cnode, 0, 0, next_table, 1)?;
-            next_table += 1;
-            Ok(CPtr::new(next_table - 1).cap::<PageTable>())
-        });
-        for table in first_table..next_table {
-            self.stow(CPtr::new(table))?;
-        }
-        mapped?;
+        frame.map(self.process.vspace(), vaddr, rights, attributes)?;
         if attributes == Attributes::CODE {
-            frame.maintain(CacheOperation::UnifyInstruction, 0, PAGE_BYTES)?;
+            frame.maintain(CacheOperation::UnifyInstruction, 0, page_bytes)?;
         }
         self.stow(frame.cptr())
+    }
+
+    /// Maps the page tables above a page that are not there yet, from the root down.
+    fn map_tables(&mut self, vaddr: u64, page_bytes: u64) -> Result {
+        for level in (0..MAX_TABLES as u32).rev() {
+            let shift = table_span_bits(level);
+            let span = Some(vaddr >> shift);
+            if page_bytes >> shift == 0 && self.tables[level as usize] != span {
+                let table = self.make(Blueprint::PageTable, Slot::Table)?;
+                table.cap::<PageTable>().map(self.process.vspace(), vaddr)?;
+                self.stow(table)?;
+                self.tables[level as usize] = span;
+            }
+        }
+        Ok(())
     }
 
     /// Makes a page with this content and maps it.
@@ -584,7 +602,7 @@ impl Site<'_> {
     ) -> Result {
         let frame = self.make(Blueprint::SmallPage, Slot::Passing)?;
         with_frame(self.resources, frame.cap(), fill)?;
-        self.map(vaddr, rights, attributes)
+        self.map(vaddr, PAGE_BYTES, rights, attributes)
     }
 
     fn map_image(&mut self, program: &Program<'_>) -> Result {
@@ -604,7 +622,7 @@ impl Site<'_> {
     fn map_stack(&mut self) -> Result {
         for page in self.plan.stack.clone().step_by(PAGE_BYTES as usize) {
             self.make(Blueprint::SmallPage, Slot::Passing)?;
-            self.map(page, Rights::READ_WRITE, Attributes::DATA)?;
+            self.map(page, PAGE_BYTES, Rights::READ_WRITE, Attributes::DATA)?;
         }
         Ok(())
     }
@@ -615,45 +633,59 @@ impl Site<'_> {
         let guard = CNodeData::new(0, 64 - u64::from(builder.cspace_radix));
         let (cspace, vspace) = (self.process.cspace(), self.process.vspace());
         self.process.tcb().configure(cspace, guard, vspace, self.plan.ipc_buffer, frame)?;
-        self.map(self.plan.ipc_buffer, Rights::READ_WRITE, Attributes::DATA)
+        self.map(self.plan.ipc_buffer, PAGE_BYTES, Rights::READ_WRITE, Attributes::DATA)
     }
 
     fn map_startup(&mut self, page: &Startup) -> Result {
         self.map_page(self.plan.startup, Rights::READ, Attributes::DATA, |bytes| page.write_to(bytes))
     }
 
-    fn map_regions(&mut self, builder: &Builder<'_>, page: &mut Startup) -> Result {
+    /// Writes onto the startup page what [`Self::map_regions`] will map.
+    fn describe_regions(&self, builder: &Builder<'_>, page: &mut Startup) {
+        let requests = builder.regions.iter().flatten().zip(&self.plan.regions);
+        for (place, (request, &address)) in page.regions.iter_mut().zip(requests) {
+            let (name, size, kind) = (Name::new(request.name), request.size(), request.kind());
+            *place = Region { name, address, size, kind };
+            page.region_count += 1;
+        }
+    }
+
+    fn map_regions(&mut self, builder: &Builder<'_>) -> Result {
         for (request, &address) in builder.regions.iter().flatten().zip(&self.plan.regions) {
+            let (size, page) = request.extent();
             match request.source {
                 RegionSource::Shared(memory, kind) => {
                     let rights = if kind == RegionKind::Shared { Rights::READ_WRITE } else { Rights::READ };
                     for (frame, offset) in memory.frames() {
-                        self.map_copy(frame, address + offset, rights, Attributes::DATA)?;
+                        self.map_copy(frame, address + offset, page, rights, Attributes::DATA)?;
                     }
                 }
                 RegionSource::Device(frame) => {
-                    self.map_copy(frame, address, Rights::READ_WRITE, Attributes::DEVICE)?
+                    self.map_copy(frame, address, page, Rights::READ_WRITE, Attributes::DEVICE)?
                 }
-                RegionSource::Private(_) => self.map_private(address, request.extent())?,
+                RegionSource::Private(_) => self.map_private(address..address + size, page)?,
             }
-            let index = page.region_count as usize;
-            let (name, size, kind) = (Name::new(request.name), request.size(), request.kind());
-            page.regions[index] = Region { name, address, size, kind };
-            page.region_count += 1;
         }
         Ok(())
     }
 
-    fn map_copy(&mut self, frame: Cap<Frame>, vaddr: u64, rights: Rights, attributes: Attributes) -> Result {
+    fn map_copy(
+        &mut self,
+        frame: Cap<Frame>,
+        vaddr: u64,
+        page_bytes: u64,
+        rights: Rights,
+        attributes: Attributes,
+    ) -> Result {
         self.path(Slot::Passing).copy_from(self.resources.path(frame.cptr()), rights)?;
-        self.map(vaddr, rights, attributes)
+        self.map(vaddr, page_bytes, rights, attributes)
     }
 
-    fn map_private(&mut self, address: u64, (size, page): (u64, u64)) -> Result {
+    fn map_private(&mut self, range: Range<u64>, page: u64) -> Result {
         let blueprint = if page == PAGE_BYTES { Blueprint::SmallPage } else { Blueprint::LargePage };
-        for vaddr in (address..address + size).step_by(page as usize) {
+        for vaddr in range.step_by(page as usize) {
             self.make(blueprint, Slot::Passing)?;
-            self.map(vaddr, Rights::READ_WRITE, Attributes::DATA)?;
+            self.map(vaddr, page, Rights::READ_WRITE, Attributes::DATA)?;
         }
         Ok(())
     }
