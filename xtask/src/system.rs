@@ -36,14 +36,24 @@ pub(crate) struct System {
 /// The system that `run` boots when none is named.
 pub(crate) const DEFAULT: &str = "hello";
 
-static SYSTEMS: &[System] = &[System {
-    name: "hello",
-    root: "keel-hello",
-    children: &[],
-    kernel: KernelProfile::Debug,
-    takes_input: false,
-    default_input: None,
-}];
+static SYSTEMS: &[System] = &[
+    System {
+        name: "hello",
+        root: "keel-hello",
+        children: &[],
+        kernel: KernelProfile::Debug,
+        takes_input: false,
+        default_input: None,
+    },
+    System {
+        name: "processes",
+        root: "keel-processes",
+        children: &["keel-pl011", "keel-processes-child"],
+        kernel: KernelProfile::Debug,
+        takes_input: false,
+        default_input: None,
+    },
+];
 
 /// Accepts the name of a system.
 pub(crate) fn names() -> PossibleValuesParser {

@@ -59,11 +59,16 @@ const PLAIN: SystemTest = SystemTest {
 const HELLO: SystemTest =
     SystemTest { name: "hello", system: "hello", shows: &["Hello from user level"], ..PLAIN };
 
+const PROCESSES: SystemTest = SystemTest { name: "processes", system: "processes", has_cases: true, ..PLAIN };
+
 static TESTS: &[SystemTest] = &[
     HELLO,
     SystemTest { name: "hello-release", kernel: KernelProfile::Release, ..HELLO },
     SystemTest { name: "hello-icount", icount: true, ..HELLO },
     SystemTest { name: "hello-domains", options: &["domains=16"], ..HELLO },
+    PROCESSES,
+    SystemTest { name: "processes-release", kernel: KernelProfile::Release, ..PROCESSES },
+    SystemTest { name: "processes-icount", icount: true, ..PROCESSES },
 ];
 
 /// Which tests to run.
