@@ -29,6 +29,7 @@ use keel_abi::message::MessageInfo;
 
 use crate::{
     cap::{CPtr, Cap, Endpoint},
+    error::{Error, Result},
     ipc::word_of_bytes,
     sys,
 };
@@ -158,6 +159,21 @@ pub fn flush() {
     if let Kind::Driver(endpoint) = sink().0 {
         sys::call(endpoint.cptr(), MessageInfo::new(protocol::FLUSH, 0, 0, 0), [0; 4]);
     }
+}
+
+/// Waits for input and reads it; gives the part of `room` that was filled. Only a driver has input, and
+/// for one reader at a time.
+pub fn read(room: &mut [u8; protocol::MAX_BYTES]) -> Result<&[u8]> {
+    let Kind::Driver(endpoint) = sink().0 else { return Err(Error::Missing("console with input")) };
+    let answer = sys::call(endpoint.cptr(), MessageInfo::new(protocol::READ, 0, 0, 0), [0; 4]);
+    if answer.label() & protocol::OPERATION_MASK != protocol::OK {
+        return Err(Error::Refused(answer.label()));
+    }
+    for (piece, word) in room.chunks_exact_mut(8).zip(answer.words) {
+        piece.copy_from_slice(&word.to_le_bytes());
+    }
+    let count = (answer.label() >> protocol::COUNT_SHIFT) as usize;
+    Ok(&room[..count.min(room.len())])
 }
 
 /// Writes bytes that need not be text.

@@ -28,9 +28,14 @@ impl DeviceMemory {
         }
         let untyped = resources.device_untyped(paddr, size.ilog2() as u8)?;
         let pages = size / PAGE_BYTES;
-        let first = resources.make_many_from(untyped, Blueprint::SmallPage, pages)?;
-        let range = resources.map_frames(first, pages, Attributes::DEVICE)?;
-        Ok(Self { address: range.start, size, frame: first.cap() })
+        let first = resources.make_many_or_release(untyped, Blueprint::SmallPage, pages)?;
+        match resources.map_frames(first, pages, Attributes::DEVICE) {
+            Ok(range) => Ok(Self { address: range.start, size, frame: first.cap() }),
+            Err(error) => {
+                resources.release_many(untyped, first, pages)?;
+                Err(error)
+            }
+        }
     }
 
     /// Device memory that somebody else mapped for this program.

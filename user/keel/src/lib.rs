@@ -140,8 +140,9 @@
 //!
 //! Almost all of this is safe Rust, the system calls included, and programs can forbid `unsafe`. One
 //! thing the types do not rule out: a program that holds capabilities to its own address space, page
-//! tables or frames can take memory away from itself. The kernel then stops it with a fault; it is not a
-//! way into anything that the program does not hold. `unsafe` in this crate stands at the trap
+//! tables or frames can take memory away from itself, or map the same frame twice. The first ends in a
+//! fault, the second breaks its own references; neither is a way into anything that the program does not
+//! hold. `unsafe` in this crate stands at the trap
 //! instruction, at the entry of programs, at the IPC buffer, where memory that the kernel or a parent
 //! mapped becomes a Rust reference, and in the heap.
 //!

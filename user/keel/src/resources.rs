@@ -188,6 +188,30 @@ impl Resources {
         Ok(CPtr::new(first))
     }
 
+    /// Makes `count` objects of an Untyped that [`Self::untyped`] or [`Self::device_untyped`] gave for
+    /// them; takes it back if that fails.
+    pub(crate) fn make_many_or_release(
+        &mut self,
+        untyped: Cap<Untyped>,
+        blueprint: Blueprint,
+        count: u64,
+    ) -> Result<CPtr> {
+        match self.make_many_from(untyped, blueprint, count) {
+            Ok(first) => Ok(first),
+            Err(error) => {
+                self.release_untyped(untyped)?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes back an Untyped and the slots of all that was made of it.
+    pub(crate) fn release_many(&mut self, untyped: Cap<Untyped>, first: CPtr, count: u64) -> Result {
+        self.release_untyped(untyped)?;
+        (first.bits()..first.bits() + count).for_each(|slot| self.slots.release(slot));
+        Ok(())
+    }
+
     /// Empties a slot that may hold something, on the way out of a failure. A slot that cannot be
     /// emptied stays taken.
     fn give_up(&mut self, slot: u64) {
@@ -201,7 +225,7 @@ impl Resources {
         let bits = blueprint.memory_bits();
         if bits >= BIG_BITS {
             let untyped = self.untyped(bits)?;
-            return self.make_from(untyped, blueprint);
+            return self.make_many_or_release(untyped, blueprint, 1);
         }
         let end = match self.chunk.after(bits) {
             Some(end) => end,
@@ -272,9 +296,17 @@ impl Resources {
     /// Maps small frames, `count` of them from `first` on, read-write at free addresses in a row.
     pub fn map_frames(&mut self, first: CPtr, count: u64, attributes: Attributes) -> Result<Range<u64>> {
         let range = self.addresses.allocate(count * PAGE_BYTES, PAGE_BYTES)?;
-        for page in 0..count {
+        let mapped = (0..count).try_for_each(|page| {
             let frame = CPtr::new(first.bits() + page).cap();
-            self.map_at(frame, range.start + page * PAGE_BYTES, Rights::READ_WRITE, attributes)?;
+            self.map_at(frame, range.start + page * PAGE_BYTES, Rights::READ_WRITE, attributes)
+        });
+        if let Err(error) = mapped {
+            // What is mapped already can be unmapped; should that fail too, the addresses stay taken.
+            for page in 0..count {
+                CPtr::new(first.bits() + page).cap::<Frame>().unmap()?;
+            }
+            self.addresses.release(range)?;
+            return Err(error);
         }
         Ok(range)
     }

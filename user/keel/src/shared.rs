@@ -6,7 +6,7 @@
 //! builds. Whoever else has it mapped may change it at any time, and may be hostile; so it is only ever
 //! copied, word by word through a [`View`], never referenced.
 
-use core::ops::Range;
+use core::{marker::PhantomData, ops::Range};
 
 use crate::{
     cap::{Attributes, Blueprint, CPtr, Cap, Frame, Rights, Untyped},
@@ -16,20 +16,20 @@ use crate::{
 
 /// A mapped range of memory that others may read or change.
 #[derive(Clone, Copy, Debug)]
-pub struct View {
+pub struct View<'a> {
+    mapping: PhantomData<&'a ()>,
     address: u64,
     size: u64,
     writable: bool,
 }
 
-impl View {
+impl View<'_> {
     /// The memory at this address.
     ///
     /// # Safety
-    /// It is mapped there, writable if said so, as long as this program runs or the view is used, and
-    /// no reference into it exists.
+    /// It is mapped there, writable if said so, for the view's lifetime, and no reference into it exists.
     pub(crate) const unsafe fn new(address: u64, size: u64, writable: bool) -> Self {
-        Self { address, size, writable }
+        Self { mapping: PhantomData, address, size, writable }
     }
 
     /// Its size in bytes.
@@ -117,13 +117,28 @@ impl SharedMemory {
             .ok_or(Error::BadArgument("size of shared memory"))?;
         let frames = bytes / page_bytes;
         let untyped = resources.untyped(bytes.next_power_of_two().ilog2() as u8)?;
-        let first_frame = resources.make_many_from(untyped, page, frames)?;
-        let range = resources.addresses.allocate(bytes, page_bytes)?;
+        let first_frame = resources.make_many_or_release(untyped, page, frames)?;
+        let range = match resources.addresses.allocate(bytes, page_bytes) {
+            Ok(range) => range,
+            Err(error) => {
+                resources.release_many(untyped, first_frame, frames)?;
+                return Err(error);
+            }
+        };
         let memory = Self { untyped, first_frame, frames, page_bytes, range, size };
-        for (frame, offset) in memory.frames() {
-            resources.map_at(frame, memory.range.start + offset, Rights::READ_WRITE, Attributes::DATA)?;
+        match memory.map_all(resources) {
+            Ok(()) => Ok(memory),
+            Err(error) => {
+                memory.release(resources)?;
+                Err(error)
+            }
         }
-        Ok(memory)
+    }
+
+    fn map_all(&self, resources: &mut Resources) -> Result {
+        self.frames().try_for_each(|(frame, offset)| {
+            resources.map_at(frame, self.range.start + offset, Rights::READ_WRITE, Attributes::DATA)
+        })
     }
 
     /// The frames and their offsets.
@@ -152,25 +167,21 @@ impl SharedMemory {
         self.size == 0
     }
 
-    /// This program's view of it. Not to be used any more after [`Self::release`]: reading would
-    /// fault.
-    pub fn view(&self) -> View {
-        // SAFETY: mapped read-write by `new`; a view used after `release` faults, as its addresses
-        // are not used again while unmapped.
+    /// This program's view of it.
+    pub fn view(&self) -> View<'_> {
+        // SAFETY: mapped read-write by `new` until `release`, which cannot come while the view lives.
         unsafe { View::new(self.range.start, self.size, true) }
     }
 
     /// Takes the memory from everybody who has it, and back.
     pub fn release(self, resources: &mut Resources) -> Result {
-        resources.release_untyped(self.untyped)?;
-        let first = self.first_frame.bits();
-        (first..first + self.frames).for_each(|slot| resources.slots.release(slot));
+        resources.release_many(self.untyped, self.first_frame, self.frames)?;
         resources.addresses.release(self.range)
     }
 }
 
 /// Runs `body` on the bytes of a small frame, mapped read-write for as long as that takes.
-pub fn with_frame<R>(
+pub(crate) fn with_frame<R>(
     resources: &mut Resources,
     frame: Cap<Frame>,
     body: impl FnOnce(&mut [u8]) -> R,

@@ -214,7 +214,7 @@ impl Startup {
     }
 
     /// A view of a shared region.
-    pub fn view(&self, name: &str) -> Option<View> {
+    pub fn view(&self, name: &str) -> Option<View<'static>> {
         let (_, region) = self.region(name)?;
         let writable = match region.kind {
             RegionKind::Shared => true,
