@@ -385,3 +385,6 @@ impl<A: Arch> Kernel<A> {
         }
     }
 }
+
+#[cfg(test)]
+mod test;
