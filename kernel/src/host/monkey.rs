@@ -148,21 +148,36 @@ impl<C: Choose> Monkey<C> {
     /// The root task gets everybody going again; whether it still can.
     fn ring(&mut self) -> bool {
         self.world.interrupt(BELL);
-        if self.world.kernel.core.current != Some(self.world.root()) {
+        if !self.root_runs() {
             return false;
         }
         for address in self.first..self.end {
-            if let Some(Cap::Tcb(tcb)) = self.look(address) {
-                if self.world.kernel.store[tcb].sched_context.is_none() {
-                    let context = self.like(|cap| matches!(cap, Cap::SchedContext { .. }));
-                    self.world.call(context, label::SCHED_CONTEXT_BIND, &[], &[address]);
-                }
-                self.world.call(address, label::TCB_RESUME, &[], &[]);
-            }
+            self.revive(address);
         }
-        self.world.call(self.bell_handler, label::IRQ_ACK_IRQ, &[], &[]);
-        self.world.wait(self.bell);
+        if self.root_runs() {
+            self.world.call(self.bell_handler, label::IRQ_ACK_IRQ, &[], &[]);
+        }
+        if self.root_runs() {
+            self.world.wait(self.bell);
+        }
         true
+    }
+
+    fn root_runs(&self) -> bool {
+        self.world.kernel.core.current == Some(self.world.root())
+    }
+
+    /// If there is a thread at `address`, it goes on with something else.
+    fn revive(&mut self, address: CPtr) {
+        let Some(Cap::Tcb(tcb)) = self.look(address) else { return };
+        if self.root_runs() && self.world.kernel.store[tcb].sched_context.is_none() {
+            let context = self.like(|cap| matches!(cap, Cap::SchedContext { .. }));
+            self.world.call(context, label::SCHED_CONTEXT_BIND, &[], &[address]);
+        }
+        if self.root_runs() {
+            self.world.divert(tcb);
+            self.world.call(address, label::TCB_RESUME, &[], &[]);
+        }
     }
 
     fn system_call(&mut self, tcb: Ref<Tcb>) {

@@ -298,6 +298,11 @@ impl World {
         self.trapped_at.get(&tcb) == Some(&self.register(tcb, Host::REGISTERS.next_pc))
     }
 
+    /// The program of `tcb` is changed: a thread that was to repeat its system call finds another instruction there.
+    pub fn divert(&mut self, tcb: Ref<Tcb>) {
+        self.trapped_at.remove(&tcb);
+    }
+
     /// The kernel has been left.
     fn left(&mut self) {
         if self.checks {
@@ -551,7 +556,7 @@ impl World {
         let tcb = self.tcb(cap);
         // As if its program had been loaded: different threads stand at different places.
         self.set_register(tcb, Host::REGISTERS.restart_pc, 0x10_0000 + (cap << 16));
-        self.trapped_at.remove(&tcb);
+        self.divert(tcb);
         Thread { tcb, cap, sched_context: 0, reply }
     }
 

@@ -24,6 +24,7 @@ use crate::object::sched_context::HEADER_BYTES;
 use crate::object::tcb::{TCB_SLOTS, Tcb};
 use crate::units::{KernelAddr, PhysAddr};
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::mem::offset_of;
 use std::ptr::NonNull;
@@ -64,6 +65,8 @@ pub struct CheckedMemory {
     /// Kernel address of the first byte.
     start: u64,
     live: BTreeMap<u64, Region>,
+    /// The region of the last access: most accesses are near each other.
+    last: Cell<Option<Region>>,
 }
 
 impl CheckedMemory {
@@ -77,7 +80,13 @@ impl CheckedMemory {
         // SAFETY: the layout is not of size 0.
         let pointer = unsafe { alloc_zeroed(layout) };
         let Some(pointer) = NonNull::new(pointer) else { handle_alloc_error(layout) };
-        Self { pointer, layout, start: base.0.wrapping_add(window), live: BTreeMap::new() }
+        Self {
+            pointer,
+            layout,
+            start: base.0.wrapping_add(window),
+            live: BTreeMap::new(),
+            last: Cell::new(None),
+        }
     }
 
     /// The live regions by address.
@@ -88,8 +97,13 @@ impl CheckedMemory {
     /// The live region in which `address` lies.
     #[must_use]
     pub fn region_at(&self, address: KernelAddr) -> Option<Region> {
+        let is_inside = |region: &Region| region.address <= address && address.0 < region.end();
+        if let Some(region) = self.last.get().filter(is_inside) {
+            return Some(region);
+        }
         let (_, region) = self.live.range(..=address.0).next_back()?;
-        (address.0 < region.end()).then_some(*region)
+        self.last.set(Some(*region).filter(is_inside));
+        self.last.get()
     }
 
     /// The live regions that overlap `bytes` bytes at `address`.
@@ -193,6 +207,7 @@ unsafe impl Memory for CheckedMemory {
     }
 
     fn destroyed(&mut self, kind: Kind, address: KernelAddr) {
+        self.last.set(None);
         let region = self.live.remove(&address.0).filter(|region| region.kind == kind);
         let Some(region) = region else { panic!("{kind:?} {address:x?} dies, but does not live") };
         if self.is_backed(address, region.bytes) {
