@@ -12,6 +12,7 @@ use crate::Kernel;
 use crate::arch::Arch;
 use crate::cap::Rights;
 use crate::cspace::Slot;
+use crate::ipc::fault::Fault;
 use crate::ipc::transfer::Route;
 use crate::object::endpoint::EndpointState;
 use crate::object::reply::Above;
@@ -142,6 +143,8 @@ impl<A: Arch> Kernel<A> {
         can_donate: bool,
     ) {
         let Some(reply) = reply.filter(|_| rights.can_be_answered()) else {
+            // Nobody will answer its fault either: when it is resumed it has none.
+            self.store[caller].fault = Fault::None;
             self.store[caller].state = ThreadState::Inactive;
             return;
         };
