@@ -257,3 +257,6 @@ fn masked(cap: Cap, rights: Rights) -> Cap {
 const fn missing(source: bool, depth: u64) -> Error {
     Error::FailedLookup { source, failure: LookupFailure::MissingCapability { bits_left: depth } }
 }
+
+#[cfg(test)]
+mod test;
