@@ -18,7 +18,7 @@ pub mod world;
 
 use crate::Kernel;
 use crate::arch::{Arch, Entry, MachineObject, PagingLabel, RegisterMap, TakenInterrupt, Trigger};
-use crate::cap::{Cap, RawCap, VmRights};
+use crate::cap::{Cap, RawCap, VmRights, page_bits};
 use crate::error::Error;
 use crate::invocation::{Message, Preempted};
 use crate::object::{Registers, Table, Tcb};
@@ -28,7 +28,7 @@ use core::convert::Infallible;
 use core::ops::RangeInclusive;
 use keel_abi::aarch64::registers::{self, Register};
 use keel_abi::aarch64::{asid, fault, label, memory, object};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The greatest interrupt number.
 pub const MAX_IRQ: Irq = Irq(127);
@@ -53,6 +53,25 @@ pub struct Host {
     loaded: Option<Loaded>,
     fpu_owner: Option<Ref<Tcb>>,
     console: Vec<u8>,
+    translations: BTreeMap<Translation, u64>,
+}
+
+/// An entry of a table as the machine has cached it: that of `level` for `address` in the space with `asid`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Translation {
+    /// The address space.
+    pub asid: Asid,
+    /// Where the entry's span begins.
+    pub address: VirtAddr,
+    /// The level of the table it is in.
+    pub level: u8,
+}
+
+impl Translation {
+    fn covers(&self, asid: Asid, address: VirtAddr) -> bool {
+        let span_bits = page_bits(self.level);
+        self.asid == asid && self.address.0 >> span_bits == address.0 >> span_bits
+    }
 }
 
 /// What the machine runs.
@@ -128,6 +147,17 @@ impl Host {
     #[must_use]
     pub const fn fpu_owner(&self) -> Option<Ref<Tcb>> {
         self.fpu_owner
+    }
+
+    /// The entries of tables that the machine may have cached, and their values then.
+    #[must_use]
+    pub const fn translations(&self) -> &BTreeMap<Translation, u64> {
+        &self.translations
+    }
+
+    /// User level makes the machine cache these.
+    pub fn set_translations(&mut self, translations: BTreeMap<Translation, u64>) {
+        self.translations = translations;
     }
 
     /// What was printed.
@@ -313,11 +343,16 @@ impl Arch for Host {
 
     fn entry_written(&mut self, _table: Ref<Table>, _index: u64) {}
 
-    fn flush_page(&mut self, _asid: Asid, _address: VirtAddr) {}
+    fn flush_page(&mut self, asid: Asid, address: VirtAddr) {
+        self.translations.retain(|what, _| !what.covers(asid, address));
+    }
 
-    fn flush_asid(&mut self, _asid: Asid) {}
+    fn flush_asid(&mut self, asid: Asid) {
+        self.translations.retain(|what, _| what.asid != asid);
+    }
 
     fn forget_spaces(&mut self, asids: RangeInclusive<Asid>) {
+        self.translations.retain(|what, _| !asids.contains(&what.asid));
         if let Some(loaded) = &mut self.loaded
             && loaded.vspace.is_some_and(|(_, asid)| asids.contains(&asid))
         {

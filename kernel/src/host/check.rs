@@ -12,10 +12,11 @@
 //! - [`threads`] T1 to T5; [`queues`] order and balance of waiting threads, N1.
 //! - [`replies`] R1, R2 and the call stacks.
 //! - [`contexts`] bindings and refills; [`scheduler`] ready and release queues, and who runs.
-//! - [`spaces`] V1, V2; [`machine`] Q1, Q2, and that nothing dead is loaded.
+//! - [`spaces`] V1, V2; [`paging`] P1 to P3, F1, V3; [`machine`] Q1, Q2, and that nothing dead is loaded.
 
 mod derivation;
 mod machine;
+mod paging;
 mod scheduling;
 mod waiting;
 
@@ -35,6 +36,7 @@ pub fn check(kernel: &mut Kernel<Host>) {
     waiting::check(kernel, &survey);
     scheduling::check(kernel, &survey);
     machine::check(kernel, &survey);
+    paging::check(kernel, &survey);
 }
 
 /// All that lives.
