@@ -31,9 +31,12 @@ use crate::error::Error;
 use crate::invocation::{Message, Preempted};
 use crate::object::reply::Above;
 use crate::sched::refill::{self, Refills};
-use crate::store::{Ref, Store};
+use crate::store::Ref;
 use crate::units::{Micros, Ticks};
 use keel_abi::label;
+
+pub mod ring;
+pub mod yield_to;
 
 /// An amount of time that can be used from a point in time on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -88,94 +91,6 @@ const _: () = assert!(size_of::<SchedContext>() as u64 == HEADER_BYTES);
 #[must_use]
 pub const fn capacity(bits: u8) -> u64 {
     keel_abi::object::max_refills(bits as u32)
-}
-
-impl Ref<SchedContext> {
-    /// Refill number `index` of the ring's memory.
-    #[must_use]
-    pub const fn refill(self, index: u64) -> Ref<Refill> {
-        self.at_offset::<Refill>(HEADER_BYTES).nth(index)
-    }
-
-    /// The first refill of an active context.
-    #[must_use]
-    #[inline(always)]
-    pub fn head_refill<A: Arch>(self, store: &Store<A>) -> Ref<Refill> {
-        self.refill(store[self].refill_head)
-    }
-}
-
-/// The refills of an active context, as the rules see them.
-pub struct RefillList<'a, A: Arch> {
-    /// Where they lie.
-    store: &'a mut Store<A>,
-    /// Whose they are.
-    context: Ref<SchedContext>,
-    /// The minimum budget.
-    min_budget: Ticks,
-}
-
-impl<'a, A: Arch> RefillList<'a, A> {
-    /// The refills of the active `context`.
-    pub const fn new(store: &'a mut Store<A>, context: Ref<SchedContext>, min_budget: Ticks) -> Self {
-        Self { store, context, min_budget }
-    }
-
-    /// The place of the refill at `position`, which is at most the length.
-    fn place(&self, position: u64) -> Ref<Refill> {
-        let SchedContext { refill_head, refill_max, .. } = self.store[self.context];
-        let index = refill_head.wrapping_add(position);
-        self.context.refill(if index >= refill_max { index.wrapping_sub(refill_max) } else { index })
-    }
-}
-
-impl<A: Arch> Refills for RefillList<'_, A> {
-    fn length(&self) -> u64 {
-        self.store[self.context].refill_count
-    }
-
-    fn max_length(&self) -> u64 {
-        self.store[self.context].refill_max
-    }
-
-    fn period(&self) -> Ticks {
-        self.store[self.context].period
-    }
-
-    fn min_budget(&self) -> Ticks {
-        self.min_budget
-    }
-
-    fn debt(&self) -> Ticks {
-        self.store[self.context].debt
-    }
-
-    fn set_debt(&mut self, debt: Ticks) {
-        self.store[self.context].debt = debt;
-    }
-
-    fn get(&self, position: u64) -> Refill {
-        self.store[self.place(position)]
-    }
-
-    fn set(&mut self, position: u64, refill: Refill) {
-        let place = self.place(position);
-        self.store[place] = refill;
-    }
-
-    fn pop(&mut self) {
-        let context = &mut self.store[self.context];
-        let next = context.refill_head.wrapping_add(1);
-        context.refill_head = if next >= context.refill_max { 0 } else { next };
-        context.refill_count = context.refill_count.wrapping_sub(1);
-    }
-
-    fn push(&mut self, refill: Refill) {
-        let place = self.place(self.length());
-        self.store[place] = refill;
-        let context = &mut self.store[self.context];
-        context.refill_count = context.refill_count.wrapping_add(1);
-    }
 }
 
 /// What ConfigureFlags gives a context.
@@ -316,54 +231,6 @@ impl<A: Arch> Kernel<A> {
         let consumed = self.consumed_us(context);
         if message.is_call {
             self.set_result(message.sender, 0, consumed.0);
-        }
-    }
-
-    /// Lets `target` run before the caller if it can and has at least the caller's priority (`scheduling.md` §5).
-    /// The caller's result is then written when the caller runs next.
-    fn yield_to(&mut self, context: Ref<SchedContext>, target: Ref<Tcb>, message: &Message) {
-        let caller = message.sender;
-        self.sc_complete_yield_to_context(context);
-        self.sc_resume(context);
-        if !self.is_schedulable(target) {
-            return self.report_consumed(context, message);
-        }
-        let (this, other) = (&self.store[caller], &self.store[target]);
-        let is_behind = other.priority < this.priority || other.domain != this.domain;
-        self.reschedule();
-        self.dequeue(target);
-        if is_behind {
-            self.ready_prepend(target);
-            return self.report_consumed(context, message);
-        }
-        self.ready_prepend(caller);
-        self.ready_prepend(target);
-        if message.is_call {
-            self.store[caller].yield_to = Some(context);
-            self.store[context].yield_from = Some(caller);
-        }
-    }
-
-    /// Tells the thread that yielded to `context`, if there is one, what it consumed.
-    pub fn sc_complete_yield_to_context(&mut self, context: Ref<SchedContext>) {
-        if let Some(waiting) = self.store[context].yield_from {
-            self.sc_complete_yield_to(waiting);
-        }
-    }
-
-    /// Tells `waiting`, which yielded to a context, what that consumed.
-    pub fn sc_complete_yield_to(&mut self, waiting: Ref<Tcb>) {
-        if let Some(context) = self.store[waiting].yield_to {
-            self.sc_cancel_yield_to(waiting);
-            let consumed = self.consumed_us(context);
-            self.set_result(waiting, 0, consumed.0);
-        }
-    }
-
-    /// `waiting` is stopped: if it yielded to a context, it will not hear what that consumed.
-    pub fn sc_cancel_yield_to(&mut self, waiting: Ref<Tcb>) {
-        if let Some(context) = self.store[waiting].yield_to.take() {
-            self.store[context].yield_from = None;
         }
     }
 

@@ -27,7 +27,7 @@ use super::refill::{self, ALL};
 use super::release::NEVER;
 use crate::Kernel;
 use crate::arch::Arch;
-use crate::object::sched_context::RefillList;
+use crate::object::sched_context::ring::RefillList;
 use crate::object::tcb::{Queued, ThreadState};
 use crate::object::{SchedContext, Tcb};
 use crate::store::Ref;

@@ -60,6 +60,12 @@ pub struct ReadyQueues {
     domains: [Domain; DOMAINS],
 }
 
+/// The place of the queues of `domain`, which is below the number of domains: the decoder of SetDomain sees to it.
+const fn index(domain: u8) -> usize {
+    let index = domain as usize;
+    if index < DOMAINS { index } else { 0 }
+}
+
 impl Domain {
     /// Nobody is ready.
     const EMPTY: Self =
@@ -92,15 +98,15 @@ impl ReadyQueues {
     /// Nobody is ready.
     pub const EMPTY: Self = Self { domains: [Domain::EMPTY; DOMAINS] };
 
-    /// The queues of `domain`, which is below the number of domains: the decoder of SetDomain sees to it.
+    /// The queues of `domain`.
     fn domain(&mut self, domain: u8) -> &mut Domain {
-        &mut self.domains[usize::from(domain).min(DOMAINS - 1)]
+        &mut self.domains[index(domain)]
     }
 
     /// The highest priority of a ready thread of `domain`.
     #[must_use]
     pub fn highest(&self, domain: u8) -> Option<Priority> {
-        self.domains[usize::from(domain).min(DOMAINS - 1)].highest()
+        self.domains[index(domain)].highest()
     }
 
     /// Puts `tcb`, which is in no queue, at the `end` of its queue.
@@ -160,6 +166,6 @@ impl ReadyQueues {
     /// The head of the queue of `priority` in `domain`.
     #[must_use]
     pub fn head(&self, domain: u8, priority: Priority) -> Option<Ref<Tcb>> {
-        self.domains[usize::from(domain).min(DOMAINS - 1)].queues[usize::from(priority)].first
+        self.domains[index(domain)].queues[usize::from(priority)].first
     }
 }

@@ -20,6 +20,7 @@ const MIN_KHZ: u64 = 1_000;
 /// How fast a core's timer ticks, and what follows from it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate {
+    /// Kilohertz, at least [`MIN_KHZ`].
     khz: u64,
     /// [`MIN_BUDGET`] in ticks.
     pub min_budget: Ticks,
