@@ -32,6 +32,8 @@
 //! Bound: no loops but those of [`refill`] and [`release`], which are cut into pieces per entry.
 
 pub mod budget;
+#[cfg(any(test, feature = "host"))]
+pub mod check;
 pub mod ready;
 pub mod refill;
 pub mod release;

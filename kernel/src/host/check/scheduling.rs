@@ -24,8 +24,10 @@ pub(super) fn check(kernel: &Kernel<Host>, survey: &Survey) {
     let queued = queues(kernel, survey);
     for &tcb in &survey.tcbs {
         thread(kernel, survey, tcb, queued.get(&tcb).copied().unwrap_or_default());
+        kernel.assert_turn(tcb);
     }
     running(kernel, survey);
+    kernel.assert_time();
 }
 
 /// T4, and the context's other partners.
@@ -66,21 +68,14 @@ pub fn refills_of(kernel: &Kernel<Host>, context: Ref<SchedContext>) -> Vec<Refi
     (0..object.refill_count).map(|index| kernel.store[context.refill(position(index))]).collect()
 }
 
-/// The order of refills: each but the first ends before or when the next begins.
+/// Number and order of refills.
 fn refills(kernel: &Kernel<Host>, context: Ref<SchedContext>, bytes: u64) {
     let object = &kernel.store[context];
     let room = (bytes - HEADER_BYTES) / size_of::<Refill>() as u64;
     assert!(object.refill_max <= room, "{context:?} may have more refills than it has room for");
     assert!(object.refill_count <= object.refill_max, "L3: {context:?} has too many refills");
-    if object.refill_count == 0 || object.period == Ticks(0) {
-        return;
-    }
-    let list = refills_of(kernel, context);
-    for pair in list.windows(2).skip(1) {
-        assert!(pair[0].time + pair[0].amount <= pair[1].time, "L2: {context:?}: {list:?}");
-    }
-    for pair in list.windows(2) {
-        assert!(pair[0].time <= pair[1].time, "L2: {context:?}: {list:?}");
+    if kernel.sc_active(context) {
+        kernel.assert_refills(context, &refills_of(kernel, context));
     }
 }
 
