@@ -120,3 +120,6 @@ pub fn empty_slot<A: Arch>(store: &Store<A>, root: Cap, index: u64, depth: u64) 
     let slot = target_slot(store, root, index, depth, false)?;
     if store[slot].is_empty() { Ok(slot) } else { Err(Error::DeleteFirst) }
 }
+
+#[cfg(test)]
+mod test;

@@ -268,3 +268,6 @@ impl<A: Arch> Kernel<A> {
         Ref::at(address)
     }
 }
+
+#[cfg(test)]
+mod test;

@@ -106,7 +106,7 @@ fn threads(kernel: &Kernel<Host>, survey: &Survey, waiting: &BTreeSet<Ref<Tcb>>)
             assert_eq!(store[endpoint].canceller, Some(tcb), "N1: {tcb:?}");
         }
         let has_fault = thread.fault.is_some();
-        let may_have_fault = matches!(state, BlockedOnSend | BlockedOnReply | ThreadState::Inactive);
+        let may_have_fault = matches!(state, BlockedOnSend | BlockedOnReply);
         assert!(!has_fault || may_have_fault, "{tcb:?} is {state:?} and has a fault");
     }
 }
