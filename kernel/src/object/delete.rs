@@ -313,3 +313,6 @@ fn ends(zombie: ZombieCap) -> Option<(Ref<Slot>, Ref<Slot>)> {
     };
     Some((first.nth(zombie.left.checked_sub(1)?), first))
 }
+
+#[cfg(test)]
+mod test;
