@@ -290,7 +290,8 @@ impl World {
                 _ => return,
             }
         }
-        panic!("no end of repetitions: the operation makes no progress");
+        let current = self.kernel.core.current.map(|tcb| (tcb, self.kernel.store[tcb].registers));
+        panic!("no end of repetitions: the operation makes no progress; {current:x?}");
     }
 
     /// Whether a thread stands at the system call that it executed last.
