@@ -124,11 +124,7 @@ impl Regions {
         let mut result = Self::new();
         for old in self.as_slice() {
             result.push(PhysRegion { start: old.start, end: old.end.min(region.start) })?;
-            let behind = PhysRegion { start: old.start.max(region.end), end: old.end };
-            // With nothing cut out of it, both halves would be the old region.
-            if old.end > region.start {
-                result.push(behind)?;
-            }
+            result.push(PhysRegion { start: old.start.max(region.end), end: old.end })?;
         }
         *self = result;
         Ok(())

@@ -205,13 +205,13 @@ fn the_image_and_its_company_are_mapped() {
 #[test]
 fn extra_boot_info_holds_the_chunks_back_to_back() {
     let first: Vec<u8> = (0..5001_u32).map(|i| i as u8 ^ (i >> 8) as u8).collect();
-    let second = [0xaa; 3];
+    let second = [0xaa; 11];
     let extra = [ExtraChunk { id: FDT, content: &first }, ExtraChunk { id: 9, content: &second }];
     let system = boot_with(&BootInput { extra: &extra, ..INPUT });
 
     let mut expected = [FDT.to_le_bytes(), 5017_u64.to_le_bytes()].concat();
     expected.extend(&first);
-    expected.extend([9_u64.to_le_bytes(), 19_u64.to_le_bytes()].concat());
+    expected.extend([9_u64.to_le_bytes(), 27_u64.to_le_bytes()].concat());
     expected.extend(second);
     assert_eq!(system.word(offset_of!(BootInfo, extra_len)), expected.len() as u64);
 

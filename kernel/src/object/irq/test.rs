@@ -53,9 +53,16 @@ fn an_interrupt_has_one_handler() {
     let copy = world.copy(first, 15);
     world.delete(first);
     assert_eq!(issue(&mut world, IRQ.0.into(), second), plain(ErrorCode::RevokeFirst), "the copy handles it");
+    let child = world.copy(copy, 15);
+    world.revoke(copy);
+    assert!(!world.cap(child).is_null(), "a copy of a copy is its sibling");
+    world.delete(child);
     world.delete(copy);
     assert!(!world.kernel.arch.is_enabled(IRQ));
     assert_eq!(issue(&mut world, IRQ.0.into(), second), done());
+    let child = world.copy(second, 15);
+    world.revoke(second);
+    assert!(world.cap(child).is_null(), "a copy of an original is its child");
     world.revoke(slot::IRQ_CONTROL);
     assert!(world.cap(second).is_null(), "handlers come from IRQControl");
 }

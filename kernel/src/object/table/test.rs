@@ -150,6 +150,7 @@ fn unmapping_empties_the_table() {
     assert_eq!(unmap_table(&mut world, tables[2]), done());
     assert_eq!(page(&world, space, ADDRESS), None);
     assert_eq!(map_table(&mut world, tables[2], space, ADDRESS), done());
+    assert_eq!(mapping(&world, tables[2]).address, VirtAddr(ADDRESS >> 21 << 21), "where it was before");
     assert_eq!(page(&world, space, ADDRESS), None, "the page was forgotten");
     assert_eq!(world.invoke(frame, label::PAGE_UNMAP, &[], &[]), done(), "its capability was not told");
 }
