@@ -380,9 +380,11 @@ impl<C: Choose> Monkey<C> {
         let context = self.like(|cap| matches!(cap, Cap::SchedContext { .. }));
         let priority = 199 + self.choices.below(3);
         match label {
-            label::TCB_READ_REGISTERS | label::TCB_COPY_REGISTERS => {
-                (label, vec![self.choices.below(16), 1 + self.choices.below(36)], vec![tcb])
+            label::TCB_READ_REGISTERS => {
+                (label, vec![self.choices.below(2), 1 + self.choices.below(36)], vec![])
             }
+            // Not the frame registers: a thread that writes its own program counter repeats the call for ever.
+            label::TCB_COPY_REGISTERS => (label, vec![self.choices.below(16) & 0b1011], vec![tcb]),
             label::TCB_WRITE_REGISTERS => (label, vec![self.choices.below(2), 3, 0x2_0000, 0, 0], vec![]),
             label::TCB_CONFIGURE => (label, vec![0, 0, 0x80_0000], vec![space, vspace, frame]),
             label::TCB_SET_SCHED_PARAMS => {
