@@ -118,7 +118,6 @@ impl<A: Arch> Kernel<A> {
             Cap::AsidPool { pool, base } => self.finalise_asid_pool(pool, base),
             Cap::IrqHandler(irq) => {
                 // The notification's slot first: its deletion may take several units.
-                self.arch.disable_interrupt(irq);
                 let notification = self.interrupts.slot(irq);
                 if notification.is_some_and(|slot| self.delete_unit(slot) == Progress::More) {
                     return Progress::More;

@@ -46,7 +46,10 @@ fn each_badged_mint_is_an_original_of_its_own() {
     assert_eq!(badge_of(&world, of_first), 7);
     world.revoke(first);
     assert!(world.cap(of_first).is_null());
-    assert!(!world.cap(of_second).is_null() && !world.cap(second).is_null(), "another mint with the same badge");
+    assert!(
+        !world.cap(of_second).is_null() && !world.cap(second).is_null(),
+        "another mint with the same badge"
+    );
     world.revoke(second);
     assert!(world.cap(of_second).is_null());
     world.revoke(endpoint);

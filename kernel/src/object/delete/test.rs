@@ -274,7 +274,10 @@ fn zombies_can_be_used_for_nothing_but_their_deletion() {
     assert_eq!(world.current(), world.root());
     assert!(matches!(world.cap(big), Cap::Zombie(_)), "{:?}", world.cap(big));
     use keel_abi::error::ErrorCode::{IllegalOperation, InvalidCapability};
-    assert_eq!(world.invoke(big, label::CNODE_REVOKE, &[0, 6], &[]).expect_err("dead").code, InvalidCapability);
+    assert_eq!(
+        world.invoke(big, label::CNODE_REVOKE, &[0, 6], &[]).expect_err("dead").code,
+        InvalidCapability
+    );
     let free = world.free_slot();
     let copied = world.cnode_op(label::CNODE_COPY, free, &[big, DEPTH, 15], &[ROOT]);
     assert_eq!(copied.expect_err("dead").code, IllegalOperation);
