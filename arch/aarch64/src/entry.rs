@@ -10,9 +10,9 @@ use crate::console::Console;
 use crate::cpu::start::{KernelSpace, RootTask};
 use crate::cpu::{self, Device, trap};
 use crate::fault::{Exception, exception, user_exception};
-use crate::gic::Gic;
+use crate::gic::{self, Gic, GicV2, GicV3};
 use crate::machine::{Machine, Parts};
-use crate::platform::{self, Conduit, MAX_MEMORY, MemoryMap, Platform};
+use crate::platform::{self, Conduit, InterruptController, MAX_MEMORY, MemoryMap, Platform};
 use crate::registers::RESTART;
 use crate::special;
 use core::cell::UnsafeCell;
@@ -145,10 +145,7 @@ fn make_kernel(
     console: Option<Device>,
     firmware: Option<Conduit>,
 ) -> &'static mut Kernel<Machine> {
-    let mut map = |page| {
-        space.map_device(page).unwrap_or_else(|error| refuse(format_args!("device at {page}: {error:?}")))
-    };
-    let gic = Gic::new(map(found.distributor), map(found.interface));
+    let gic = make_gic(space, found.controller);
     if !cpu::has_wide_asids() {
         refuse(format_args!("the processor has address space identifiers of 8 bits, 16 are needed"));
     }
@@ -171,6 +168,29 @@ fn make_kernel(
     unsafe { (*KERNEL.0.get()).write(kernel) }
 }
 
+/// Maps and takes over the interrupt controller.
+fn make_gic(space: &mut KernelSpace, found: InterruptController) -> Gic<Device> {
+    let mut map = |registers| {
+        space
+            .map_device(registers)
+            .unwrap_or_else(|error| refuse(format_args!("device at {registers}: {error:?}")))
+    };
+    match found {
+        InterruptController::V2 { distributor, interface } => {
+            Gic::V2(GicV2::new(map(distributor), map(interface)))
+        }
+        InterruptController::V3 { distributor, redistributors } => {
+            let affinity = cpu::affinity();
+            let mine = gic::redistributors(redistributors)
+                .map(&mut map)
+                .find(|redistributor| gic::belongs_to(redistributor, affinity))
+                .unwrap_or_else(|| refuse(format_args!("no redistributor for core {affinity:#x}")));
+            let private = mine.part(gic::PRIVATE_FRAME);
+            Gic::V3(GicV3::new(map(distributor), mine, private, affinity))
+        }
+    }
+}
+
 /// Divides memory and makes the root task.
 fn start_root_task(
     kernel: &mut Kernel<Machine>,
@@ -190,8 +210,8 @@ fn start_root_task(
             Err(error) => kernel.say(format_args!("keel: memory at {region} is not used: {error:?}")),
         }
     }
-    let reserved =
-        [space.image(), pages(space.tree_region()), found.distributor, found.interface].map(physical);
+    let [distributor, others] = found.controller.regions();
+    let reserved = [space.image(), pages(space.tree_region()), distributor, others].map(physical);
     let fdt = ExtraChunk { id: extra::FDT, content: space.tree() };
     let smc = (slot::SMC, special::smc());
     let has_smc = Options::BUILD.smc && platform::conduit(tree) == Some(Conduit::Smc);

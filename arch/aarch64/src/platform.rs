@@ -8,8 +8,11 @@ use keel_devicetree::{DeviceTree, Node, Region};
 /// log2 of a page.
 const PAGE_BITS: u32 = 12;
 
-/// Names of interrupt controllers that work like version 2.
-const GICS: [&str; 4] = ["arm,cortex-a15-gic", "arm,gic-400", "arm,cortex-a7-gic", "arm,cortex-a9-gic"];
+/// Names of interrupt controllers of version 2.
+const GICS_V2: [&str; 4] = ["arm,cortex-a15-gic", "arm,gic-400", "arm,cortex-a7-gic", "arm,cortex-a9-gic"];
+
+/// The name of those of version 3 or 4.
+const GIC_V3: &str = "arm,gic-v3";
 
 /// Why the kernel cannot run on a machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,7 +26,9 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Error::NoInterruptController => "the device tree names no GICv2",
+            Error::NoInterruptController => {
+                "the device tree names no interrupt controller of the GIC kind, version 2 to 4"
+            }
             Error::NoTimer => "the device tree names no generic timer",
         })
     }
@@ -38,13 +43,50 @@ pub enum Conduit {
     Smc,
 }
 
+/// The interrupt controller. The kernel keeps its registers for itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum InterruptController {
+    /// Version 2.
+    V2 {
+        /// The page of the distributor.
+        distributor: Region,
+        /// The page of the core's interface.
+        interface: Region,
+    },
+    /// Version 3 or 4.
+    V3 {
+        /// The distributor.
+        distributor: Region,
+        /// The redistributors of the cores.
+        redistributors: Region,
+    },
+}
+
+impl InterruptController {
+    /// Its two regions of registers.
+    pub const fn regions(&self) -> [Region; 2] {
+        match *self {
+            Self::V2 { distributor, interface } => [distributor, interface],
+            Self::V3 { distributor, redistributors } => [distributor, redistributors],
+        }
+    }
+
+    /// Looks for it.
+    fn find(tree: &DeviceTree<'_>) -> Option<Self> {
+        if let Some(node) = GICS_V2.iter().find_map(|name| tree.compatible(name)) {
+            let mut pages = node.regions().filter_map(first_page);
+            return Some(Self::V2 { distributor: pages.next()?, interface: pages.next()? });
+        }
+        let mut regions = tree.compatible(GIC_V3)?.regions().filter_map(|region| region.grow_to(PAGE_BITS));
+        Some(Self::V3 { distributor: regions.next()?, redistributors: regions.next()? })
+    }
+}
+
 /// The devices that the kernel uses.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Platform {
-    /// The page of the interrupt distributor, which the kernel keeps for itself.
-    pub distributor: Region,
-    /// The page of the core's interface, which the kernel keeps for itself.
-    pub interface: Region,
+    /// The interrupt controller.
+    pub controller: InterruptController,
     /// The interrupt number of the virtual timer.
     pub timer: u32,
 }
@@ -52,14 +94,11 @@ pub struct Platform {
 impl Platform {
     /// Looks for everything that the kernel cannot do without.
     pub fn find(tree: &DeviceTree<'_>) -> Result<Self, Error> {
-        let gic = GICS.iter().find_map(|name| tree.compatible(name)).ok_or(Error::NoInterruptController)?;
-        let mut pages = gic.regions().filter_map(first_page);
-        let distributor = pages.next().ok_or(Error::NoInterruptController)?;
-        let interface = pages.next().ok_or(Error::NoInterruptController)?;
+        let controller = InterruptController::find(tree).ok_or(Error::NoInterruptController)?;
         let timer = tree.compatible("arm,armv8-timer").ok_or(Error::NoTimer)?;
         // The list is: secure physical, physical, virtual, hypervisor.
         let timer = interrupts(&timer).nth(2).ok_or(Error::NoTimer)?;
-        Ok(Self { distributor, interface, timer })
+        Ok(Self { controller, timer })
     }
 }
 
@@ -193,12 +232,19 @@ mod test {
     #[test]
     fn finds_the_devices_of_a_virtual_machine() {
         let blob = with_timer(with_gic(root())).end().finish();
-        let expected = Platform {
+        let controller = InterruptController::V2 {
             distributor: region(0x800_0000, 0x800_1000),
             interface: region(0x801_0000, 0x801_1000),
-            timer: 27,
         };
-        assert_eq!(Platform::find(&DeviceTree::new(&blob).unwrap()), Ok(expected));
+        assert_eq!(Platform::find(&DeviceTree::new(&blob).unwrap()), Ok(Platform { controller, timer: 27 }));
+        let tree = root().begin("intc@8000000").strings("compatible", &["arm,gic-v3"]);
+        let tree = tree.words("reg", &[0, 0x800_0000, 0, 0x1_0000, 0, 0x80a_0000, 0, 0xf6_0000]).end();
+        let blob = with_timer(tree).end().finish();
+        let controller = InterruptController::V3 {
+            distributor: region(0x800_0000, 0x801_0000),
+            redistributors: region(0x80a_0000, 0x900_0000),
+        };
+        assert_eq!(Platform::find(&DeviceTree::new(&blob).unwrap()), Ok(Platform { controller, timer: 27 }));
     }
 
     #[test]

@@ -30,8 +30,6 @@ const TAG_SHIFT: u32 = 58;
 
 /// Software interrupts of the controller.
 const SGIS: u64 = 16;
-/// Cores that the controller can reach.
-const TARGETS: u64 = 8;
 
 /// A legal operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,7 +88,7 @@ pub fn decode_irq_control(kernel: &Kernel<Machine>, message: &Message) -> Result
     if number >= SGIS {
         return Err(Error::Range { min: 0, max: SGIS - 1 });
     }
-    if target >= TARGETS {
+    if target > kernel.arch.gic().max_target() {
         return Err(Error::InvalidArgument(1));
     }
     let destination = empty_slot(&kernel.store, root, index, depth)?;

@@ -4,7 +4,7 @@
 
 use crate::console::Console;
 use crate::cpu::model::{self, device, executed};
-use crate::gic::Gic;
+use crate::gic::{Gic, GicV2};
 use crate::machine::{Machine, Parts};
 use crate::registers::{TPIDR, TPIDRRO, word};
 use crate::special;
@@ -40,9 +40,9 @@ const UART: u64 = 0x3000;
 
 /// A kernel that has just booted, with 96 interrupts.
 pub(crate) fn kernel() -> Kernel<Machine> {
-    model::write_device(DISTRIBUTOR, 4, 2);
+    model::write_device(DISTRIBUTOR + 4, 2);
     let parts = Parts {
-        gic: Gic::new(device(DISTRIBUTOR), device(INTERFACE)),
+        gic: Gic::V2(GicV2::new(device(DISTRIBUTOR), device(INTERFACE))),
         console: Some(Console::new(device(UART))),
         firmware: None,
         timer: TIMER,
@@ -204,28 +204,28 @@ fn an_address_space_that_ends_is_not_used_any_more() {
 
 #[test]
 fn interrupts_are_held_until_they_are_acknowledged() {
-    const ACKNOWLEDGE: usize = 0xc;
-    const END: usize = 0x10;
-    const ENABLE: usize = 0x104;
-    const DISABLE: usize = 0x184;
+    const ACKNOWLEDGE: u64 = 0xc;
+    const END: u64 = 0x10;
+    const ENABLE: u64 = 0x104;
+    const DISABLE: u64 = 0x184;
     let mut kernel = kernel();
     let arch = &mut kernel.arch;
     arch.enable_interrupt(Irq(33), Some(Trigger::Edge));
-    assert_eq!(model::read_device(DISTRIBUTOR, ENABLE), 1 << 1);
-    assert_eq!(model::read_device(DISTRIBUTOR, 0xc08), 1 << 3);
-    model::write_device(INTERFACE, ACKNOWLEDGE, 33);
+    assert_eq!(model::read_device(DISTRIBUTOR + ENABLE), 1 << 1);
+    assert_eq!(model::read_device(DISTRIBUTOR + 0xc08), 1 << 3);
+    model::write_device(INTERFACE + ACKNOWLEDGE, 33);
     assert_eq!(arch.take_interrupt(), Some(TakenInterrupt::Device(Irq(33))));
     arch.hold_interrupt(Irq(33));
-    assert_eq!(model::read_device(DISTRIBUTOR, DISABLE), 1 << 1);
-    assert_eq!(model::read_device(INTERFACE, END), 33);
-    model::write_device(INTERFACE, END, 0);
-    model::write_device(DISTRIBUTOR, ENABLE, 0);
+    assert_eq!(model::read_device(DISTRIBUTOR + DISABLE), 1 << 1);
+    assert_eq!(model::read_device(INTERFACE + END), 33);
+    model::write_device(INTERFACE + END, 0);
+    model::write_device(DISTRIBUTOR + ENABLE, 0);
     arch.ack_interrupt(Irq(33));
-    assert_eq!(model::read_device(DISTRIBUTOR, ENABLE), 1 << 1);
-    model::write_device(INTERFACE, ACKNOWLEDGE, TIMER);
+    assert_eq!(model::read_device(DISTRIBUTOR + ENABLE), 1 << 1);
+    model::write_device(INTERFACE + ACKNOWLEDGE, TIMER);
     assert_eq!(arch.take_interrupt(), Some(TakenInterrupt::Timer));
-    assert_eq!(model::read_device(INTERFACE, END), TIMER);
-    model::write_device(INTERFACE, ACKNOWLEDGE, 1023);
+    assert_eq!(model::read_device(INTERFACE + END), TIMER);
+    model::write_device(INTERFACE + ACKNOWLEDGE, 1023);
     assert_eq!(arch.take_interrupt(), None);
 }
 

@@ -112,6 +112,45 @@ pub fn wait_for_interrupt() {
     execute!("dsb sy\nwfi");
 }
 
+/// The core's interface to an interrupt controller of version 3 or later (Arm IHI 0069, chapter 12).
+pub mod interrupts {
+    /// Has interrupts of higher priorities than `mask` come, by way of these registers.
+    pub fn start(mask: u32) {
+        const SYSTEM_REGISTERS: u64 = 1;
+        execute!("msr S3_0_C12_C12_5, {}", SYSTEM_REGISTERS); // ICC_SRE_EL1
+        execute!("isb");
+        execute!("msr S3_0_C4_C6_0, {}", u64::from(mask)); // ICC_PMR_EL1
+        execute!("msr S3_0_C12_C12_3, {}", 0); // ICC_BPR1_EL1
+        execute!("msr S3_0_C12_C12_4, {}", 0); // ICC_CTLR_EL1: ending also deactivates
+        execute!("msr S3_0_C12_C12_7, {}", 1); // ICC_IGRPEN1_EL1
+        execute!("isb");
+    }
+
+    /// Takes the most urgent interrupt: its number, or a special one.
+    pub fn take() -> u32 {
+        let number = read!("S3_0_C12_C12_0"); // ICC_IAR1_EL1
+        execute!("dsb sy");
+        number as u32
+    }
+
+    /// Ends an interrupt. What was written to devices before takes effect before.
+    pub fn end(number: u32) {
+        execute!("dsb sy\nmsr S3_0_C12_C12_1, {}", u64::from(number)); // ICC_EOIR1_EL1
+        execute!("isb");
+    }
+
+    /// Sends a software interrupt.
+    pub fn send(value: u64) {
+        execute!("dsb ishst\nmsr S3_0_C12_C11_5, {}\nisb", value); // ICC_SGI1R_EL1
+    }
+}
+
+/// Which core this is: its affinity, as four bytes.
+pub fn affinity() -> u32 {
+    let mpidr = read!("mpidr_el1");
+    (mpidr & 0x00ff_ffff | mpidr >> 8 & 0xff00_0000) as u32
+}
+
 // --- address spaces --------------------------------------------------------------------------------------------
 
 /// Makes the table at physical address `root` the lower half, for `asid`.
@@ -326,46 +365,59 @@ pub fn initialise() {
 
 // --- devices and firmware --------------------------------------------------------------------------------------
 
-/// A device's registers at addresses of the kernel. Only [`start`] makes these, for pages that it has mapped.
+/// A device's registers at addresses of the kernel. Only `start` makes these, for pages that it has mapped.
 #[derive(Clone, Copy, Debug)]
 pub struct Device {
-    /// Where the page of registers begins.
+    /// Where the registers begin.
     base: u64,
+    /// Bytes of registers.
+    bytes: u64,
 }
 
-/// Bytes of registers that a [`Device`] reaches.
-const DEVICE_BYTES: usize = 4096;
+impl Device {
+    /// The address of a register.
+    #[inline(always)]
+    fn register(&self, offset: usize) -> u64 {
+        assert!(offset.is_multiple_of(4) && (offset as u64) < self.bytes, "register outside of its device");
+        self.base + offset as u64
+    }
+
+    /// The registers from `offset` on.
+    pub fn part(&self, offset: u64) -> Self {
+        assert!(offset.is_multiple_of(4096) && offset < self.bytes, "part outside of its device");
+        Self { base: self.base + offset, bytes: self.bytes - offset }
+    }
+}
 
 impl Mmio for Device {
     #[inline(always)]
     fn read(&self, offset: usize) -> u32 {
-        debug_assert!(offset < DEVICE_BYTES && offset.is_multiple_of(4));
-        let value: u32;
+        let register = self.register(offset);
         #[cfg(target_os = "none")]
-        // SAFETY: `start` has mapped the page as a device, and the offset stays in it (see `reaches`). The
-        // instruction is one that a hypervisor can emulate, which Rust's volatile accesses do not promise.
-        unsafe {
-            core::arch::asm!("ldr {:w}, [{}]", out(reg) value, in(reg) self.base as usize + offset % DEVICE_BYTES,
-                options(nostack, preserves_flags));
+        {
+            let value: u32;
+            // SAFETY: `start` has mapped the registers, and this is one of them. The instruction is one that a
+            // hypervisor can emulate, which Rust's volatile accesses do not promise.
+            unsafe {
+                core::arch::asm!("ldr {:w}, [{}]", out(reg) value, in(reg) register,
+                    options(nostack, preserves_flags));
+            }
+            value
         }
         #[cfg(not(target_os = "none"))]
-        {
-            value = model::read_device(self.base, offset);
-        }
-        value
+        model::read_device(register)
     }
 
     #[inline(always)]
     fn write(&self, offset: usize, value: u32) {
-        debug_assert!(offset < DEVICE_BYTES && offset.is_multiple_of(4));
+        let register = self.register(offset);
         #[cfg(target_os = "none")]
         // SAFETY: as for `read`.
         unsafe {
-            core::arch::asm!("str {:w}, [{}]", in(reg) value, in(reg) self.base as usize + offset % DEVICE_BYTES,
-                options(nostack, preserves_flags));
+            core::arch::asm!("str {:w}, [{}]", in(reg) value, in(reg) register, options(nostack, preserves_flags));
         }
         #[cfg(not(target_os = "none"))]
-        model::write_device(self.base, offset, value);
+        model::write_device(register, value);
     }
 }
 

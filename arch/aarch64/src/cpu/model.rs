@@ -83,16 +83,16 @@ pub fn load_fpu(state: &FpuState) {
 }
 
 /// Reads the register of a device.
-pub fn read_device(base: u64, offset: usize) -> u32 {
-    with(|processor| processor.devices.get(&(base + offset as u64)).copied().unwrap_or(0))
+pub fn read_device(address: u64) -> u32 {
+    with(|processor| processor.devices.get(&address).copied().unwrap_or(0))
 }
 
 /// Writes the register of a device.
-pub fn write_device(base: u64, offset: usize, value: u32) {
-    with(|processor| processor.devices.insert(base + offset as u64, value));
+pub fn write_device(address: u64, value: u32) {
+    with(|processor| processor.devices.insert(address, value));
 }
 
-/// The device whose registers begin at `base`.
+/// The device whose page of registers begins at `base`.
 pub const fn device(base: u64) -> crate::cpu::Device {
-    crate::cpu::Device { base }
+    crate::cpu::Device { base, bytes: 4096 }
 }

@@ -20,7 +20,7 @@
 //!    as data, which nothing uses.
 //! 3. There is one [`KernelSpace`], and its tables are only added to.
 
-use crate::cpu::{DEVICE_BYTES, Device, read, switch_off};
+use crate::cpu::{Device, read, switch_off};
 use crate::entry;
 use core::arch::{asm, naked_asm};
 use keel_aarch64_tables::{Error, Kind, MAIR, Root, Table, Tables, Width};
@@ -35,9 +35,9 @@ const DEVICES: u64 = 0xffff_ffff_f000_0000;
 const PAGE_BYTES: u64 = 4096;
 /// log2 of it.
 const PAGE_BITS: u32 = 12;
-/// How many tables there are: nine for image, tree, devices, window and the way over; and for each region of
+/// How many tables there are: ten for image, tree, devices, window and the way over; and for each region of
 /// memory that is not made of whole GiB up to four. What finds no table is not used.
-const TABLES: usize = 41;
+const TABLES: usize = 42;
 
 /// The pool of tables, of which `KernelSpace` has the only reference.
 static mut POOL: [Table; TABLES] = [Table::EMPTY; TABLES];
@@ -108,8 +108,8 @@ pub struct KernelSpace {
     offset: u64,
     /// Where the loader has put the device tree; empty if it has passed none.
     tree: Region,
-    /// How many pages of devices are mapped.
-    devices: u64,
+    /// Where the next device's registers are mapped.
+    next_device: u64,
 }
 
 impl KernelSpace {
@@ -121,7 +121,7 @@ impl KernelSpace {
         // SAFETY: the only reference to the pool, as this code runs once.
         let mut tables = Tables::new(unsafe { &mut *pool }, address(pool.cast()).wrapping_sub(offset));
         let root = tables.root(Width::Bits39)?;
-        let mut space = Self { tables, root, offset, tree, devices: 0 };
+        let mut space = Self { tables, root, offset, tree, next_device: DEVICES };
         space.map_image()?;
         if tree.size() > MAX_BYTES as u64 {
             return Err(Error::BadAddress);
@@ -200,15 +200,13 @@ impl KernelSpace {
         result
     }
 
-    /// Maps a page of a device's registers.
-    pub fn map_device(&mut self, page: Region) -> Result<Device, Error> {
-        const { assert!(DEVICE_BYTES as u64 == PAGE_BYTES) };
-        let base = DEVICES + self.devices * PAGE_BYTES;
-        let page = Region::new(page.start(), PAGE_BYTES).ok_or(Error::BadAddress)?;
-        self.tables.map(self.root, base, page, Kind::Device)?;
-        self.devices += 1;
+    /// Maps a device's registers, which are whole pages.
+    pub fn map_device(&mut self, registers: Region) -> Result<Device, Error> {
+        let base = self.next_device;
+        self.tables.map(self.root, base, registers, Kind::Device)?;
+        self.next_device += registers.size();
         crate::cpu::table_written();
-        Ok(Device { base })
+        Ok(Device { base, bytes: registers.size() })
     }
 }
 
