@@ -13,7 +13,7 @@
 //! 1. `loaded` is the thread whose thread-local storage registers are in the processor. It is alive.
 //! 2. `fpu_owner` is the thread whose FPU registers are in the processor. It is alive and may use the FPU. The FPU
 //!    is open exactly while `fpu_owner` is loaded.
-//! 3. `space` is what TTBR0 holds, but for the time of a [`Machine::maintain`].
+//! 3. `space` is what TTBR0 holds, but for the time of a `maintain`.
 //! 4. `taken` is the interrupt that the controller has handed out and that is not ended.
 
 use crate::console::Console;

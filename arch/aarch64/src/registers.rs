@@ -12,7 +12,8 @@
 //!   36       the instruction that a restart repeats
 //! ```
 //!
-//! The FPU's registers are saved elsewhere in the TCB ([`crate::fpu`]).
+//! The FPU's registers are saved elsewhere in the TCB.
+//! Words 37 to 41 are those of [`crate::maintenance`].
 
 use keel_abi::aarch64::registers::Register;
 

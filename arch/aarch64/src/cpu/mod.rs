@@ -8,7 +8,7 @@
 //! 1. One core runs in the kernel, with interrupts masked from entry to exit. Waiting for an interrupt does not
 //!    take it.
 //! 2. The kernel's own addresses are all in the upper half and are mapped before anything here is called but
-//!    [`start`].
+//!    `start`.
 //! 3. The lower half belongs to user level; the kernel never accesses it. So system registers that shape it take
 //!    effect at the latest with the exception return, which synchronises, and need no barrier before.
 //! 4. The kernel is built without floating point: between saves and loads the FPU's registers are user level's.

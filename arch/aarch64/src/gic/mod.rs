@@ -56,6 +56,24 @@ impl Taken {
     }
 }
 
+/// What each version can do.
+trait Version {
+    /// One more than the highest number.
+    fn count(&self) -> u32;
+    /// Takes the most urgent interrupt, which may be a special number.
+    fn take(&self) -> Taken;
+    /// Ends the handling of an interrupt: the next one can be taken.
+    fn end(&self, taken: Taken);
+    /// Lets an interrupt come.
+    fn unmask(&self, number: u32);
+    /// Keeps an interrupt from coming.
+    fn mask(&self, number: u32);
+    /// Says how the line of an interrupt that has one works.
+    fn configure(&self, number: u32, line: Line);
+    /// Sends software interrupt `number` to the core that `target` names.
+    fn send(&self, number: u32, target: u32);
+}
+
 /// A controller.
 pub enum Gic<M> {
     /// Version 2.
@@ -64,13 +82,20 @@ pub enum Gic<M> {
     V3(GicV3<M>),
 }
 
+/// Does something with a controller of whichever version, without a table of functions.
+macro_rules! with {
+    ($gic:expr, $name:ident => $action:expr) => {
+        match $gic {
+            Gic::V2($name) => $action,
+            Gic::V3($name) => $action,
+        }
+    };
+}
+
 impl<M: Mmio> Gic<M> {
     /// One more than the highest number.
-    pub const fn count(&self) -> u32 {
-        match self {
-            Self::V2(gic) => gic.count(),
-            Self::V3(gic) => gic.count(),
-        }
+    pub fn count(&self) -> u32 {
+        with!(self, gic => gic.count())
     }
 
     /// The highest number that names a core for [`Gic::send`].
@@ -83,52 +108,35 @@ impl<M: Mmio> Gic<M> {
 
     /// Takes the most urgent interrupt; none if it went away meanwhile.
     pub fn take(&self) -> Option<Taken> {
-        let taken = match self {
-            Self::V2(gic) => gic.take(),
-            Self::V3(gic) => gic.take(),
-        };
+        let taken = with!(self, gic => gic.take());
         (taken.number() < SPECIAL).then_some(taken)
     }
 
     /// Ends the handling of an interrupt: the next one can be taken.
     pub fn end(&self, taken: Taken) {
-        match self {
-            Self::V2(gic) => gic.end(taken),
-            Self::V3(gic) => gic.end(taken),
-        }
+        with!(self, gic => gic.end(taken));
     }
 
     /// Lets an interrupt come.
     pub fn unmask(&self, number: u32) {
-        match self {
-            Self::V2(gic) => gic.unmask(number),
-            Self::V3(gic) => gic.unmask(number),
-        }
+        with!(self, gic => gic.unmask(number));
     }
 
     /// Keeps an interrupt from coming.
     pub fn mask(&self, number: u32) {
-        match self {
-            Self::V2(gic) => gic.mask(number),
-            Self::V3(gic) => gic.mask(number),
-        }
+        with!(self, gic => gic.mask(number));
     }
 
     /// Says how an interrupt's line works. Software interrupts have none.
     pub fn configure(&self, number: u32, line: Line) {
-        match self {
-            _ if number < SOFTWARE => {}
-            Self::V2(gic) => gic.configure(number, line),
-            Self::V3(gic) => gic.configure(number, line),
+        if number >= SOFTWARE {
+            with!(self, gic => gic.configure(number, line));
         }
     }
 
-    /// Sends software interrupt `number` (0 to 15) to the core that `target` names.
+    /// Sends software interrupt `number` (0 to 15) to the core that `target` names, up to [`Gic::max_target`].
     pub fn send(&self, number: u32, target: u32) {
-        match self {
-            Self::V2(gic) => gic.send(number, target),
-            Self::V3(gic) => gic.send(number, target),
-        }
+        with!(self, gic => gic.send(number, target));
     }
 }
 

@@ -3,7 +3,7 @@
 //! Version 2 of the controller (Arm IHI 0048B): all in device registers.
 
 use super::common::{self, CLEAR_ENABLE, CONTROL, SET_ENABLE};
-use super::{FIRST_SHARED, Line, PRIORITY_MASK, Taken};
+use super::{FIRST_SHARED, Line, PRIORITY_MASK, Taken, Version};
 use crate::mmio::Mmio;
 
 /// Distributor register: one byte per interrupt, the cores it goes to.
@@ -56,33 +56,34 @@ impl<M: Mmio> Gic<M> {
         interface.write(interface::CONTROL, 1);
         Self { distributor, interface, count }
     }
+}
 
-    /// See [`super::Gic`], as for the others.
-    pub(super) const fn count(&self) -> u32 {
+impl<M: Mmio> Version for Gic<M> {
+    fn count(&self) -> u32 {
         self.count
     }
 
-    pub(super) fn take(&self) -> Taken {
+    fn take(&self) -> Taken {
         Taken(self.interface.read(interface::ACKNOWLEDGE))
     }
 
-    pub(super) fn end(&self, taken: Taken) {
+    fn end(&self, taken: Taken) {
         self.interface.write(interface::END, taken.0);
     }
 
-    pub(super) fn unmask(&self, number: u32) {
+    fn unmask(&self, number: u32) {
         common::write_bit(&self.distributor, SET_ENABLE, number);
     }
 
-    pub(super) fn mask(&self, number: u32) {
+    fn mask(&self, number: u32) {
         common::write_bit(&self.distributor, CLEAR_ENABLE, number);
     }
 
-    pub(super) fn configure(&self, number: u32, line: Line) {
+    fn configure(&self, number: u32, line: Line) {
         common::configure(&self.distributor, number, line);
     }
 
-    pub(super) fn send(&self, number: u32, target: u32) {
+    fn send(&self, number: u32, target: u32) {
         self.distributor.write(SOFTWARE, 1 << (16 + target) | number);
     }
 }

@@ -4,7 +4,7 @@
 //! redistributor, and the interface to the core in system registers.
 
 use super::common::{self, CLEAR_ENABLE, CONTROL, SET_ENABLE};
-use super::{FIRST_SHARED, Line, PRIORITY_MASK, Taken};
+use super::{FIRST_SHARED, Line, PRIORITY_MASK, Taken, Version};
 use crate::cpu::interrupts;
 use crate::mmio::Mmio;
 use keel_devicetree::Region;
@@ -28,7 +28,7 @@ const SLEEP: u32 = 1 << 1;
 /// The redistributor has not noticed yet that it does.
 const ASLEEP: u32 = 1 << 2;
 /// How often registers are read that will change soon, before the kernel goes on.
-const PATIENCE: u32 = 1 << 16;
+const PATIENCE: u32 = 256;
 
 /// The highest number of a core: its affinity.
 pub(super) const MAX_TARGET: u64 = u32::MAX as u64;
@@ -97,24 +97,30 @@ impl<M: Mmio> Gic<M> {
         }
     }
 
-    /// See [`super::Gic`], as for the others.
-    pub(super) const fn count(&self) -> u32 {
+    /// Where an interrupt has its registers.
+    fn registers(&self, number: u32) -> &M {
+        if number < FIRST_SHARED { &self.private } else { &self.distributor }
+    }
+}
+
+impl<M: Mmio> Version for Gic<M> {
+    fn count(&self) -> u32 {
         self.count
     }
 
-    pub(super) fn take(&self) -> Taken {
+    fn take(&self) -> Taken {
         Taken(interrupts::take())
     }
 
-    pub(super) fn end(&self, taken: Taken) {
+    fn end(&self, taken: Taken) {
         interrupts::end(taken.0);
     }
 
-    pub(super) fn unmask(&self, number: u32) {
+    fn unmask(&self, number: u32) {
         common::write_bit(self.registers(number), SET_ENABLE, number);
     }
 
-    pub(super) fn mask(&self, number: u32) {
+    fn mask(&self, number: u32) {
         common::write_bit(self.registers(number), CLEAR_ENABLE, number);
         // It must not come again once it is ended.
         if number < FIRST_SHARED {
@@ -124,17 +130,12 @@ impl<M: Mmio> Gic<M> {
         }
     }
 
-    pub(super) fn configure(&self, number: u32, line: Line) {
+    fn configure(&self, number: u32, line: Line) {
         common::configure(self.registers(number), number, line);
     }
 
-    pub(super) fn send(&self, number: u32, target: u32) {
+    fn send(&self, number: u32, target: u32) {
         interrupts::send(software_interrupt(number, target));
-    }
-
-    /// Where an interrupt has its registers.
-    fn registers(&self, number: u32) -> &M {
-        if number < FIRST_SHARED { &self.private } else { &self.distributor }
     }
 }
 
