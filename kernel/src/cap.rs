@@ -125,6 +125,7 @@ impl Rights {
         self.0 & (Self::GRANT.0 | Self::GRANT_REPLY.0) != 0
     }
 
+    /// The rights in the bits of a packed capability.
     const fn word(self) -> u64 {
         self.0 as u64
     }
@@ -154,6 +155,7 @@ impl VmRights {
         }
     }
 
+    /// The rights in the low bits of a packed frame capability.
     const fn from_bits(bits: u64) -> Self {
         match bits & 3 {
             1 => Self::ReadOnly,
@@ -263,10 +265,12 @@ impl Mapping {
         self.asid != 0
     }
 
+    /// The mapping as second word of a packed capability.
     const fn word(self) -> u64 {
         (self.asid as u64) << 48 | self.address.0 & MAPPED_ADDRESS_MASK | self.kind as u64 & 3
     }
 
+    /// The mapping in the second word of a packed capability.
     const fn from_word(word: u64) -> Self {
         Self {
             asid: (word >> 48) as u16,
@@ -276,6 +280,7 @@ impl Mapping {
     }
 }
 
+/// The bits of a mapping's address in its word.
 const MAPPED_ADDRESS_MASK: u64 = 0x0000_ffff_ffff_f000;
 
 /// A page table below the root.
@@ -386,13 +391,20 @@ pub enum Cap {
     Machine(RawCap),
 }
 
+/// Where the tag begins.
 const TAG_SHIFT: u32 = 58;
+/// Set for device memory.
 const DEVICE_BIT: u64 = 1 << 54;
+/// Where the field *bits* begins.
 const BITS_SHIFT: u32 = 48;
+/// The field *bits*, shifted down.
 const BITS_MASK: u64 = 63;
+/// The address of the object.
 const PHYS_MASK: u64 = 0x0000_ffff_ffff_fff0;
+/// The field *low*.
 const LOW_MASK: u64 = 63;
 
+/// The first word of a packed capability.
 const fn head(tag: u8, address: u64, bits: u8, low: u64) -> u64 {
     (tag as u64) << TAG_SHIFT | (bits as u64 & BITS_MASK) << BITS_SHIFT | address & PHYS_MASK | low
 }
@@ -431,14 +443,17 @@ impl RawCap {
         (((self.word0 << 16) as i64 >> 16) as u64) >> aligned << aligned
     }
 
+    /// The kernel object, whose address has `aligned` zero bits; none at address 0.
     fn object<T>(self, aligned: u32) -> Option<Ref<T>> {
         Ref::at(KernelAddr(self.kernel_address(aligned)))
     }
 
+    /// The rights in the field *low*.
     fn rights(self) -> Rights {
         Rights::from_word(self.word0)
     }
 
+    /// The physical address, of which the low `aligned` bits are zero.
     fn physical(self, aligned: u32) -> PhysAddr {
         PhysAddr((self.word0 & PHYS_MASK) >> aligned << aligned)
     }
@@ -556,11 +571,15 @@ impl Cap {
     }
 }
 
+/// Number of a dying thread. Numbers 1 to 58 are radices of dying CNodes.
 const ZOMBIE_TCB: u8 = 0;
+/// Number of a dying endpoint.
 const ZOMBIE_ENDPOINT: u8 = 60;
+/// Number of a dying notification.
 const ZOMBIE_NOTIFICATION: u8 = 61;
 
 impl ZombieKind {
+    /// The kind as field *bits*.
     const fn number(self) -> u8 {
         match self {
             Self::Tcb => ZOMBIE_TCB,
@@ -570,6 +589,7 @@ impl ZombieKind {
         }
     }
 
+    /// The kind in field *bits*.
     const fn from_number(number: u8) -> Self {
         match number {
             ZOMBIE_TCB => Self::Tcb,

@@ -36,10 +36,13 @@ use crate::units::KernelAddr;
 #[derive(Clone, Copy, Default, Debug)]
 #[repr(C)]
 pub struct Node {
+    /// Address of the next slot, and flags in the low bits.
     next_and_flags: u64,
+    /// Address of the slot before.
     prev: u64,
 }
 
+/// The bits of the flags.
 const FLAGS: u64 = 31;
 
 /// Whether a capability may have children, and whether a badge was put on it.
@@ -60,6 +63,7 @@ impl Flags {
 const FIRST_BADGED: u64 = 2;
 
 impl Node {
+    /// A node between two slots.
     const fn new(next: Option<Ref<Slot>>, prev: Option<Ref<Slot>>, flags: Flags) -> Self {
         Self { next_and_flags: address(next) | flags.0, prev: address(prev) }
     }
@@ -82,27 +86,33 @@ impl Node {
         Flags(self.next_and_flags & FLAGS)
     }
 
+    /// Sets the slot behind this one; the flags stay.
     const fn set_next(&mut self, next: Option<Ref<Slot>>) {
         self.next_and_flags = address(next) | self.next_and_flags & FLAGS;
     }
 
+    /// Sets the slot before this one.
     const fn set_prev(&mut self, prev: Option<Ref<Slot>>) {
         self.prev = address(prev);
     }
 
+    /// Whether the capability may have children.
     const fn is_original(&self) -> bool {
         self.next_and_flags & Flags::ORIGINAL.0 != 0
     }
 
+    /// Makes it the first of a group that shares a badge.
     const fn mark_first_badged(&mut self) {
         self.next_and_flags |= FIRST_BADGED;
     }
 
+    /// Whether it is the first of a group that shares a badge.
     const fn is_first_badged(&self) -> bool {
         self.next_and_flags & FIRST_BADGED != 0
     }
 }
 
+/// The address of a slot, 0 for none.
 const fn address(slot: Option<Ref<Slot>>) -> u64 {
     match slot {
         Some(slot) => slot.address().0,
@@ -207,6 +217,8 @@ pub fn first_child<A: Arch>(store: &Store<A>, slot: Ref<Slot>) -> Option<Ref<Slo
     is_parent::<A>(&store[slot], &store[next]).then_some(next)
 }
 
+/// Whether `child`, which stands behind `parent` with only descendants of it between, is a descendant as
+/// well.
 fn is_parent<A: Arch>(parent: &Slot, child: &Slot) -> bool {
     if !parent.node.is_original() || !same_region::<A>(parent.cap(), child.cap()) {
         return false;

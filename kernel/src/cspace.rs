@@ -106,7 +106,7 @@ pub fn target_slot<A: Arch>(
     if !matches!(root, Cap::CNode(_)) {
         return Err(failed(LookupFailure::InvalidRoot));
     }
-    if depth < 1 || depth > FULL_DEPTH {
+    if !(1..=FULL_DEPTH).contains(&depth) {
         return Err(Error::Range { min: 1, max: FULL_DEPTH });
     }
     match resolve(store, root, index, depth).map_err(failed)? {

@@ -80,6 +80,7 @@ impl<A: Arch> Kernel<A> {
         true
     }
 
+    /// Who runs, and at which priority.
     fn dump_scheduler(&mut self) {
         let Some(current) = self.core.current else { return };
         let (name, priority) = (self.name(current), self.store[current].priority);

@@ -43,6 +43,7 @@ pub struct Message {
 }
 
 /// A legal operation, ready to be performed.
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put the large one into")]
 #[derive(Clone, Copy)]
 pub enum Invocation<A: Arch> {
     /// On untyped memory.
@@ -126,6 +127,8 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// Checks an invocation of a frame, a table, an address space or its identifiers: what all machines
+    /// have is portable, the rest is the machine's.
     fn decode_paging(&self, cap: Cap, message: &Message) -> Result<Invocation<A>, Error> {
         match (cap, A::paging_label(message.label)) {
             (

@@ -38,6 +38,7 @@ pub mod cspace;
 pub mod debug;
 pub mod error;
 #[cfg(any(test, feature = "host"))]
+#[allow(clippy::missing_docs_in_private_items)]
 pub mod host;
 pub mod invocation;
 pub mod ipc;
@@ -76,6 +77,7 @@ pub struct Kernel<A: Arch> {
     pub root_task: Option<Ref<Tcb>>,
     /// How many refusals may still be told of.
     refusals: debug::report::Limit,
+    /// The count of [`Self::next_sequence`].
     sequence: u64,
 }
 

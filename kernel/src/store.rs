@@ -34,6 +34,7 @@ use core::num::NonZeroU64;
 use core::ops::{Index, IndexMut};
 
 #[cfg(any(test, feature = "host"))]
+#[allow(clippy::missing_docs_in_private_items)]
 pub mod checked;
 
 /// What kinds of memory the store tells apart.
@@ -98,7 +99,9 @@ objects! {
 /// A typed address of a kernel object. It says nothing about the object being alive: see I1.
 #[repr(transparent)]
 pub struct Ref<T> {
+    /// Where the object lies.
     address: NonZeroU64,
+    /// What is there.
     marker: PhantomData<fn() -> T>,
 }
 
@@ -196,6 +199,7 @@ unsafe impl Memory for DirectMemory {
 
 /// All kernel objects.
 pub struct Store<A: Arch> {
+    /// Where addresses become memory.
     memory: A::Memory,
 }
 

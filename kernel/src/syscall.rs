@@ -36,14 +36,17 @@ enum Sending {
 }
 
 impl Sending {
+    /// Whether it waits until the message is taken.
     const fn is_blocking(self) -> bool {
         matches!(self, Self::Send | Self::Call)
     }
 
+    /// Whether it waits for an answer.
     const fn is_call(self) -> bool {
         matches!(self, Self::Call)
     }
 
+    /// Whether the sender's scheduling context may go along.
     const fn can_donate(self) -> bool {
         matches!(self, Self::Call | Self::FirstPhase)
     }
@@ -58,9 +61,13 @@ struct Receiving {
     with_reply: bool,
 }
 
+/// Recv.
 const RECV: Receiving = Receiving { blocking: true, with_reply: true };
+/// NBRecv.
 const NB_RECV: Receiving = Receiving { blocking: false, with_reply: true };
+/// Wait.
 const WAIT: Receiving = Receiving { blocking: true, with_reply: false };
+/// NBWait.
 const NB_WAIT: Receiving = Receiving { blocking: false, with_reply: false };
 
 impl<A: Arch> Kernel<A> {
@@ -79,10 +86,10 @@ impl<A: Arch> Kernel<A> {
 
     /// The current thread has done what `fault` says.
     pub fn handle_fault(&mut self, fault: Fault) {
-        if self.check_budget() {
-            if let Some(thread) = self.core.current {
-                self.raise_fault(thread, fault);
-            }
+        if self.check_budget()
+            && let Some(thread) = self.core.current
+        {
+            self.raise_fault(thread, fault);
         }
         self.schedule();
     }
@@ -123,6 +130,7 @@ impl<A: Arch> Kernel<A> {
         self.handle_interrupt();
     }
 
+    /// The phases of the call with this number.
     fn system_call(&mut self, thread: Ref<Tcb>, number: i64) -> Result<(), Preempted> {
         let registers = &A::REGISTERS;
         let own = |register| self.register(thread, register);
@@ -153,6 +161,7 @@ impl<A: Arch> Kernel<A> {
         Ok(())
     }
 
+    /// A saved register.
     fn register(&self, thread: Ref<Tcb>, index: usize) -> u64 {
         self.store[thread].registers.words[index]
     }

@@ -235,26 +235,32 @@ fn rotate_right<A: Arch>(store: &mut Store<A>, node: Ref<Tcb>) -> Ref<Tcb> {
     child
 }
 
+/// Computes the height of `node` from its children's.
 fn update_height<A: Arch>(store: &mut Store<A>, node: Ref<Tcb>) {
     let Links { left, right, .. } = store[node].links;
     store[node].links.height = 1 + height(store, left).max(height(store, right));
 }
 
+/// The height of a tree, 0 for none.
 fn height<A: Arch>(store: &Store<A>, node: Option<Ref<Tcb>>) -> u64 {
     node.map_or(0, |node| store[node].links.height)
 }
 
 /// The nodes from the root down to some node. Never longer than MAX_HEIGHT, by the bound of the module.
 struct Path {
+    /// The nodes, the root first.
     nodes: [Option<Ref<Tcb>>; MAX_HEIGHT],
+    /// How many.
     length: usize,
 }
 
 impl Path {
+    /// The empty path.
     const fn new() -> Self {
         Self { nodes: [None; MAX_HEIGHT], length: 0 }
     }
 
+    /// Goes down to `node`.
     fn push(&mut self, node: Ref<Tcb>) {
         debug_assert!(self.length < MAX_HEIGHT, "a tree is too high");
         if let Some(place) = self.nodes.get_mut(self.length) {
@@ -263,20 +269,24 @@ impl Path {
         }
     }
 
+    /// Goes up; the node left.
     fn pop(&mut self) -> Option<Ref<Tcb>> {
         let last = self.last()?;
         self.length -= 1;
         Some(last)
     }
 
+    /// The node at the lower end.
     fn last(&self) -> Option<Ref<Tcb>> {
         self.nodes.get(self.length.wrapping_sub(1)).copied().flatten()
     }
 
+    /// The root.
     fn first(&self) -> Option<Ref<Tcb>> {
         self.nodes.first().copied().flatten()
     }
 
+    /// Puts `node` at `index`.
     fn replace(&mut self, index: usize, node: Ref<Tcb>) {
         if let Some(place) = self.nodes.get_mut(index) {
             *place = Some(node);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 //! Resolution of addresses through trees of CNodes, and how it fails.
+#![allow(clippy::unusual_byte_groupings, reason = "digits are grouped by guard and radix")]
 
 use super::*;
 use crate::host::Host;

@@ -55,6 +55,7 @@ pub const REGAIN_US: u64 = 100_000;
 /// How many lines about refusals may still be printed.
 #[derive(Debug)]
 pub struct Limit {
+    /// Lines that may still be printed.
     left: u32,
     /// When `left` last grew.
     since: Ticks,
@@ -115,6 +116,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// The thread's registers in the interface's order, four to a line.
     fn report_registers(&mut self, tcb: Ref<Tcb>) {
         self.arch.save_live_registers(&mut self.store, tcb);
         // 9 lines of 4.
@@ -179,6 +181,7 @@ impl<A: Arch> Kernel<A> {
     }
 }
 
+/// Size of the smallest page in bytes.
 const PAGE: u64 = 4096;
 
 /// The name of an operation.
@@ -204,9 +207,13 @@ const fn plain_words(fault: &Fault, pc: u64) -> Option<&'static str> {
 
 /// An operation that was refused.
 struct Refusal<'a> {
+    /// The operation's name.
     label: &'static str,
+    /// The operation's number.
     number: u64,
+    /// The invoked capability.
     cap: Cap,
+    /// Why it was refused.
     error: &'a Error,
     /// The capability that was found wrong, if not the invoked one.
     other: Option<Cap>,

@@ -64,6 +64,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// Whether `tcb` sends what a cancellation at `endpoint` is after.
     fn is_being_cancelled(&self, tcb: Ref<Tcb>, endpoint: Ref<Endpoint>) -> bool {
         let Some(canceller) = self.store[endpoint].canceller else { return false };
         self.store[tcb].state == ThreadState::BlockedOnSend
@@ -128,6 +129,7 @@ impl<A: Arch> Kernel<A> {
         self.run_cancelling(thread, endpoint)
     }
 
+    /// Carries on what another thread has begun to cancel at `endpoint`, if there is one.
     fn finish_others_cancelling(&mut self, endpoint: Ref<Endpoint>) -> Result<(), Preempted> {
         match self.store[endpoint].canceller {
             Some(other) => self.run_cancelling(other, endpoint),

@@ -125,6 +125,7 @@ impl<A: Arch> Kernel<A> {
         self.handler(tcb, TcbSlot::TimeoutHandler)
     }
 
+    /// The endpoint in a handler slot, if it can hear of faults.
     fn handler(&self, tcb: Ref<Tcb>, slot: TcbSlot) -> Option<IpcCap<Endpoint>> {
         match self.store[tcb.slot(slot)].cap() {
             Cap::Endpoint(handler) if is_valid_handler(&Cap::Endpoint(handler)) => Some(handler),
@@ -132,6 +133,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// `tcb` tells `handler` of its fault.
     fn send_fault(&mut self, tcb: Ref<Tcb>, handler: IpcCap<Endpoint>, fault: Fault) {
         self.store[tcb].fault = fault;
         let send = Send {
@@ -239,6 +241,7 @@ struct FaultMessage {
 }
 
 impl FaultMessage {
+    /// Adds a word, unless there is no room for it.
     fn push<A: Arch>(&mut self, kernel: &mut Kernel<A>, word: u64) {
         match (A::REGISTERS.message.get(self.length as usize), self.buffer) {
             (Some(&register), _) => kernel.store[self.to].registers.words[register] = word,
@@ -248,6 +251,7 @@ impl FaultMessage {
         self.length += 1;
     }
 
+    /// Adds registers of `from`.
     fn push_registers<A: Arch>(&mut self, kernel: &mut Kernel<A>, from: Ref<Tcb>, registers: &[usize]) {
         // At most 18 registers.
         for &register in registers {

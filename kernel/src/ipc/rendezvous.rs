@@ -60,6 +60,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// `receiver`, just taken out of the queue, gets the message.
     fn send_to_waiting(&mut self, sender: Ref<Tcb>, endpoint: Ref<Endpoint>, send: Send, receiver: Ref<Tcb>) {
         let reply = self.release_reserved_reply(receiver);
         let route = Route {
@@ -71,10 +72,11 @@ impl<A: Arch> Kernel<A> {
         self.transfer(sender, receiver, route);
         if send.is_call {
             self.park_caller(sender, receiver, reply, send.rights, send.can_donate);
-        } else if send.can_donate && self.store[receiver].sched_context.is_none() {
-            if let Some(context) = self.store[sender].sched_context {
-                self.sc_donate(context, receiver);
-            }
+        } else if send.can_donate
+            && self.store[receiver].sched_context.is_none()
+            && let Some(context) = self.store[sender].sched_context
+        {
+            self.sc_donate(context, receiver);
         }
         self.wake(receiver);
     }
@@ -115,6 +117,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// `receiver` gets the message of `sender`, just taken out of the queue.
     fn receive_from_waiting(
         &mut self,
         receiver: Ref<Tcb>,
@@ -242,6 +245,7 @@ impl<A: Arch> Kernel<A> {
         self.clear_reply(reply);
     }
 
+    /// Parts `reply` from its thread and its stack.
     fn clear_reply(&mut self, reply: Ref<Reply>) {
         if let Some(tcb) = self.store[reply].tcb {
             self.store[tcb].reply = None;

@@ -29,10 +29,12 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// Whether `tcb` waits at an endpoint for a message.
     fn is_receiving(&self, tcb: Ref<Tcb>) -> bool {
         self.store[tcb].state == ThreadState::BlockedOnReceive
     }
 
+    /// `tcb`, which waited, goes on with `badge`, on the notification's context if it has none.
     fn wake_with_badge(&mut self, tcb: Ref<Tcb>, notification: Ref<Notification>, badge: u64) {
         self.deliver_badge(tcb, badge);
         self.lend_context(tcb, notification);

@@ -44,6 +44,7 @@ impl<A: Arch> Kernel<A> {
         self.store[to].registers.words[A::REGISTERS.info] = info.word();
     }
 
+    /// Copies registers, buffer words and capabilities; the info word for the receiver.
     fn copy_message(&mut self, from: Ref<Tcb>, to: Ref<Tcb>, route: &Route) -> MessageInfo {
         let info = MessageInfo(self.store[from].registers.words[A::REGISTERS.info]);
         // At most 4 registers.
@@ -161,6 +162,7 @@ impl<A: Arch> Kernel<A> {
         self.ipc_buffer(tcb, |rights| rights == VmRights::ReadWrite)
     }
 
+    /// The IPC buffer of `tcb`, if the frame's rights suit.
     fn ipc_buffer(&self, tcb: Ref<Tcb>, suits: impl Fn(VmRights) -> bool) -> Option<KernelAddr> {
         let address = self.store[tcb].ipc_buffer;
         if address == 0 {

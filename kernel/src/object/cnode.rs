@@ -97,6 +97,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// Checks Copy, Mint, Move and Mutate to the slot `target`.
     fn decode_copy_or_move(&self, message: &Message, target: Ref<Slot>) -> Result<Invocation, Error> {
         message.require(4)?;
         let (_, root) = self.extra_cap(message, 0)?;
@@ -132,6 +133,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// Checks Rotate, by which the pivot goes to `target`.
     fn decode_rotate(&self, message: &Message, target: Ref<Slot>) -> Result<Invocation, Error> {
         message.require(8)?;
         let (_, pivot_root) = self.extra_cap(message, 0)?;
@@ -159,6 +161,7 @@ impl<A: Arch> Kernel<A> {
         Ok(Invocation::Rotate { pivot_raw, source_raw, pivot, source, target })
     }
 
+    /// The slot that two words of the message name as a source.
     fn source_slot(&self, message: &Message, root: Cap, index: u64, depth: u64) -> Result<Ref<Slot>, Error> {
         let (index, depth) = (self.argument(message, index), self.argument(message, depth));
         cspace::target_slot(&self.store, root, index, depth, true)

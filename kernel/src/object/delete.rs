@@ -94,6 +94,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// Takes the capability out of `slot`; that is all there is to do.
     fn remove(&mut self, slot: Ref<Slot>) -> Progress {
         cdt::remove(&mut self.store, slot);
         Progress::Done
@@ -180,6 +181,7 @@ impl<A: Arch> Kernel<A> {
         Progress::Done
     }
 
+    /// What was a zombie's object is plain memory from now on.
     fn object_died(&mut self, zombie: ZombieCap) {
         let kind = match zombie.kind {
             ZombieKind::Tcb => {
@@ -264,11 +266,13 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// Exchanges what is in two slots; one may be empty.
     fn exchange(&mut self, a: Ref<Slot>, b: Ref<Slot>) {
         let (raw_a, raw_b) = (self.store[a].raw, self.store[b].raw);
         cdt::swap(&mut self.store, raw_a, a, raw_b, b);
     }
 
+    /// Notes how much is left to do for the zombie in `slot`.
     fn set_left(&mut self, slot: Ref<Slot>, zombie: ZombieCap, left: u64) {
         self.store[slot].raw = Cap::Zombie(ZombieCap { left, ..zombie }).into();
     }
@@ -300,6 +304,7 @@ fn object_of<T>(zombie: ZombieCap) -> Option<Ref<T>> {
     Ref::at(zombie.object)
 }
 
+/// Whether what dies has slots.
 const fn is_container(zombie: ZombieCap) -> bool {
     matches!(zombie.kind, ZombieKind::Tcb | ZombieKind::CNode { .. })
 }

@@ -32,8 +32,11 @@ pub struct Endpoint {
 
 const _: () = assert!(size_of::<Endpoint>() == 1 << super::bits::ENDPOINT);
 
+/// The bits of the state.
 const STATE_MASK: u64 = 3;
+/// State: senders wait.
 const SENDING: u64 = 1;
+/// State: receivers wait.
 const RECEIVING: u64 = 2;
 
 impl Endpoint {

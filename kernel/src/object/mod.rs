@@ -82,6 +82,7 @@ pub fn extent<A: Arch>(cap: Cap) -> Option<(PhysAddr, u64)> {
     }
 }
 
+/// Log2 of the size of what a zombie was.
 const fn zombie_bits(kind: ZombieKind) -> u8 {
     match kind {
         ZombieKind::Tcb => bits::TCB,

@@ -39,11 +39,13 @@ pub struct Reply {
     pub tcb: Option<Ref<Tcb>>,
     /// The call below on the stack: an earlier one.
     pub below: Option<Ref<Reply>>,
+    /// What is above on the stack, packed: see [`Above`].
     above: u64,
 }
 
 const _: () = assert!(size_of::<Reply>() <= 1 << super::bits::REPLY);
 
+/// Tells a scheduling context from a reply object in `above`.
 const IS_SCHED_CONTEXT: u64 = 1;
 
 impl Reply {

@@ -255,6 +255,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// Names a new thread after who made it.
     fn name_after(&mut self, tcb: Ref<Tcb>, creator: Ref<Tcb>) {
         let own = self.store[creator].name;
         let text = b"child of: '".iter().chain(own.iter().take_while(|&&byte| byte != 0)).chain(b"'");

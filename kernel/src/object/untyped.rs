@@ -123,6 +123,7 @@ impl<A: Arch> Kernel<A> {
         Ok(Retype { untyped: message.slot, thread: message.sender, object, reset, target, count })
     }
 
+    /// The type and size asked for.
     fn decode_object(&self, message: &Message) -> Result<ObjectType, Error> {
         let (number, size_bits) = (self.argument(message, 0), self.argument(message, 1));
         if number >= A::OBJECT_TYPES {
@@ -263,6 +264,7 @@ impl<A: Arch> Kernel<A> {
         })
     }
 
+    /// Notes that an object lives from now on.
     fn live<T>(&mut self, kind: Kind, address: KernelAddr, bytes: u64) -> Option<Ref<T>> {
         self.store.created(kind, address, bytes);
         Ref::at(address)

@@ -7,6 +7,9 @@ use crate::host::world::{CPtr, DEPTH, Failure, World};
 use keel_abi::error::ErrorCode;
 use keel_abi::{label, object, slot};
 
+/// An operation that is refused: label, words, capabilities; error and its words.
+type Case<'a> = (u64, &'a [u64], &'a [CPtr], ErrorCode, &'a [u64]);
+
 const ROOT: CPtr = slot::INIT_CNODE;
 const ALL: u64 = 15;
 
@@ -178,7 +181,7 @@ fn errors_come_in_the_order_of_the_interface() {
     let untyped = world.untyped(8);
     world.retype(untyped, object::ENDPOINT, 0, empty + 100, 1).expect("room");
     let copy = label::CNODE_COPY;
-    let cases: &[(u64, &[u64], &[CPtr], ErrorCode, &[u64])] = &[
+    let cases: &[Case<'_>] = &[
         (label::CNODE_ROTATE + 1, &[], &[], IllegalOperation, &[]),
         (label::CNODE_REVOKE - 1, &[], &[], IllegalOperation, &[]),
         (copy, &[target], &[], TruncatedMessage, &[]),

@@ -17,6 +17,7 @@ use crate::units::Priority;
 use keel_abi::label;
 
 /// A legal operation on a thread.
+#[expect(clippy::large_enum_variant, reason = "there is no heap to put the large one into")]
 #[derive(Clone, Copy, Debug)]
 pub enum Invocation {
     /// Return registers.
@@ -124,6 +125,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// The priority in the first word, which the thread in the first extra capability may give away.
     pub(super) fn decode_priority(&self, message: &Message) -> Result<Priority, Error> {
         message.require(1)?;
         let authority = self.decode_authority(message)?;
@@ -138,6 +140,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// Checks SetSchedParams.
     pub(super) fn decode_set_sched_params(
         &self,
         target: Ref<Tcb>,
@@ -175,6 +178,7 @@ impl<A: Arch> Kernel<A> {
         Ok(())
     }
 
+    /// Checks BindNotification.
     pub(super) fn decode_bind_notification(
         &self,
         target: Ref<Tcb>,
@@ -237,6 +241,7 @@ impl<A: Arch> Kernel<A> {
         Ok(0)
     }
 
+    /// Sets those of the two that are given.
     pub(super) fn set_priorities(
         &mut self,
         target: Ref<Tcb>,
@@ -251,6 +256,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// Binds or unbinds a context; nothing if it is bound already.
     pub(super) fn set_sched_context(&mut self, target: Ref<Tcb>, context: Option<Ref<SchedContext>>) {
         match (self.store[target].sched_context, context) {
             (None, Some(new)) => self.sc_bind_tcb(new, target),

@@ -17,15 +17,22 @@ use keel_abi::message::MESSAGE_REGISTERS;
 /// What is copied between two threads, and what else happens to them.
 #[derive(Clone, Copy, Debug)]
 pub struct CopyRegisters {
+    /// Whose are written.
     target: Ref<Tcb>,
+    /// Whose are read.
     source: Ref<Tcb>,
+    /// Whether the source is stopped first.
     suspend_source: bool,
+    /// Whether the target goes on.
     resume_target: bool,
+    /// Whether frame registers are copied.
     frame: bool,
+    /// Whether integer registers are copied.
     integer: bool,
 }
 
 impl<A: Arch> Kernel<A> {
+    /// Checks ReadRegisters.
     pub(super) fn decode_read_registers(
         &self,
         target: Ref<Tcb>,
@@ -43,6 +50,7 @@ impl<A: Arch> Kernel<A> {
         Ok(Invocation::ReadRegisters { target, suspend: flags & 1 != 0, count })
     }
 
+    /// Checks WriteRegisters.
     pub(super) fn decode_write_registers(
         &self,
         target: Ref<Tcb>,
@@ -60,6 +68,7 @@ impl<A: Arch> Kernel<A> {
         Ok(Invocation::WriteRegisters { target, resume: flags & 1 != 0, count })
     }
 
+    /// Checks CopyRegisters.
     pub(super) fn decode_copy_registers(
         &self,
         target: Ref<Tcb>,
@@ -80,6 +89,7 @@ impl<A: Arch> Kernel<A> {
         }))
     }
 
+    /// Writes registers of `target` to the caller's message; how many.
     pub(super) fn read_registers(
         &mut self,
         message: &Message,
@@ -106,6 +116,7 @@ impl<A: Arch> Kernel<A> {
         length
     }
 
+    /// Writes words of the message to registers of `target`.
     pub(super) fn write_registers(&mut self, message: &Message, target: Ref<Tcb>, count: u64) {
         self.arch.save_live_registers(&mut self.store, target);
         // At most 36 registers.
@@ -125,6 +136,7 @@ impl<A: Arch> Kernel<A> {
         self.arch.load_live_registers(&mut self.store, target);
     }
 
+    /// Copies registers from thread to thread.
     pub(super) fn copy_registers(&mut self, copy: &CopyRegisters) {
         let CopyRegisters { target, source, .. } = *copy;
         if copy.suspend_source {

@@ -26,17 +26,24 @@ pub struct Install {
     pub(super) cap: Cap,
     /// Where it comes from, and what was there when it was checked.
     pub(super) source: Ref<Slot>,
+    /// What the source held when it was checked.
     pub(super) raw: RawCap,
 }
 
 /// Which capabilities of a thread are replaced: those that are `Some`.
 #[derive(Clone, Copy, Debug)]
 pub struct SetSpaces {
+    /// Who does it.
     pub(super) thread: Ref<Tcb>,
+    /// Whose they are.
     pub(super) target: Ref<Tcb>,
+    /// New fault handler.
     pub(super) fault_handler: Option<Install>,
+    /// New timeout handler.
     pub(super) timeout_handler: Option<Install>,
+    /// New root of the CSpace.
     pub(super) cspace: Option<Install>,
+    /// New root of the VSpace.
     pub(super) vspace: Option<Install>,
     /// The buffer's address and frame.
     pub(super) buffer: Option<(u64, Install)>,
@@ -57,9 +64,11 @@ impl SetSpaces {
     }
 }
 
+/// Alignment of IPC buffers in bytes.
 const IPC_BUFFER_ALIGN: u64 = 1024;
 
 impl<A: Arch> Kernel<A> {
+    /// Checks Configure.
     pub(super) fn decode_configure(&self, target: Ref<Tcb>, message: &Message) -> Result<Invocation, Error> {
         message.require(3)?;
         let (cspace, vspace, frame) = (0, 1, 2);
@@ -76,6 +85,7 @@ impl<A: Arch> Kernel<A> {
         }))
     }
 
+    /// Checks SetSpace.
     pub(super) fn decode_set_space(&self, target: Ref<Tcb>, message: &Message) -> Result<Invocation, Error> {
         message.require(2)?;
         let (handler, cspace, vspace) = (0, 1, 2);
@@ -92,6 +102,7 @@ impl<A: Arch> Kernel<A> {
         }))
     }
 
+    /// Checks SetIPCBuffer.
     pub(super) fn decode_set_ipc_buffer(
         &self,
         target: Ref<Tcb>,
@@ -140,16 +151,19 @@ impl<A: Arch> Kernel<A> {
         Ok(())
     }
 
+    /// The CSpace root in extra capability `index`, with the guard of a data word that is not 0.
     pub(super) fn decode_cspace(&self, message: &Message, index: usize, data: u64) -> Result<Install, Error> {
         let install = self.decode_space(message, index, data)?;
         if matches!(install.cap, Cap::CNode(_)) { Ok(install) } else { Err(Error::IllegalOperation) }
     }
 
+    /// The VSpace root in extra capability `index`.
     pub(super) fn decode_vspace(&self, message: &Message, index: usize, data: u64) -> Result<Install, Error> {
         let install = self.decode_space(message, index, data)?;
         if A::is_vspace_root(&install.cap) { Ok(install) } else { Err(Error::IllegalOperation) }
     }
 
+    /// What extra capability `index` becomes with a data word that is not 0.
     pub(super) fn decode_space(&self, message: &Message, index: usize, data: u64) -> Result<Install, Error> {
         let (source, cap) = self.extra_cap(message, index)?;
         let raw = self.store[source].raw;

@@ -10,6 +10,9 @@ use keel_abi::aarch64::object as arch_object;
 use keel_abi::error::ErrorCode;
 use keel_abi::{label, object, slot};
 
+/// An operation that is refused: label, words, capabilities; error and its words.
+type Case<'a> = (u64, &'a [u64], &'a [CPtr], ErrorCode, &'a [u64]);
+
 const ROOT: CPtr = slot::INIT_CNODE;
 
 fn untyped_of(world: &World, address: CPtr) -> UntypedCap {
@@ -110,7 +113,7 @@ fn errors_come_in_the_order_of_the_interface() {
     let endpoint = world.endpoint();
     let free = world.free_slot() + 50;
     let (retype, ep) = (label::UNTYPED_RETYPE, object::ENDPOINT);
-    let cases: &[(u64, &[u64], &[CPtr], ErrorCode, &[u64])] = &[
+    let cases: &[Case<'_>] = &[
         (retype + 1, &[], &[], IllegalOperation, &[]),
         (retype, &[99, 64, 0, 0, 0], &[ROOT], TruncatedMessage, &[]),
         (retype, &[99, 64, 0, 0, 0, 0], &[], TruncatedMessage, &[]),
