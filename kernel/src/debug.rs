@@ -3,7 +3,7 @@
 //! What the kernel says on the console, and the debug system calls (`syscalls.md` §13).
 //!
 //! The debug calls exist in debug builds only. With bad arguments they print a line and do nothing. What the kernel
-//! says by itself is in [`report`].
+//! says by itself is in [`report`]; DebugSnapshot checks the kernel's state ([`audit`]).
 
 use crate::Kernel;
 use crate::arch::Arch;
@@ -12,10 +12,12 @@ use crate::ipc::fault::Fault;
 use crate::object::Tcb;
 use crate::object::tcb::NAME_BYTES;
 use crate::store::Ref;
+use audit::Audit;
 use core::fmt::{self, Write};
 use keel_abi::message::MAX_LENGTH;
 use keel_abi::syscall;
 
+pub mod audit;
 pub mod report;
 
 /// The machine's console as a place to write text.
@@ -73,7 +75,12 @@ impl<A: Arch> Kernel<A> {
                 let tag = self.lookup_cap(thread, argument).map_or(0, |slot| self.store[slot].raw.tag());
                 self.store[thread].registers.words[A::REGISTERS.capability] = u64::from(tag);
             }
-            syscall::DEBUG_SNAPSHOT => self.dump_scheduler(),
+            syscall::DEBUG_SNAPSHOT => {
+                let Audit { caps, threads, waiting } = self.audit();
+                self.say(format_args!(
+                    "keel: audit: sound; capabilities {caps}, to threads {threads}, waiting {waiting}"
+                ));
+            }
             syscall::DEBUG_NAME_THREAD => self.debug_name_thread(thread, argument),
             _ => return false,
         }

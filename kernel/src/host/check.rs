@@ -37,6 +37,7 @@ pub fn check(kernel: &mut Kernel<Host>) {
     scheduling::check(kernel, &survey);
     machine::check(kernel, &survey);
     paging::check(kernel, &survey);
+    let _ = kernel.audit();
 }
 
 /// All that lives.
