@@ -7,3 +7,6 @@ pub mod fault;
 pub mod rendezvous;
 pub mod signal;
 pub mod transfer;
+
+#[cfg(test)]
+mod test;
