@@ -279,7 +279,11 @@ fn who_cannot_be_answered_stops() {
     let (client, server) = (world.thread(255), world.thread(255));
     for (through, with_reply_object) in [(no_reply, true), (endpoint, false)] {
         world.run(server.tcb);
-        if with_reply_object { world.recv(endpoint, server.reply) } else { world.wait(endpoint) }
+        if with_reply_object {
+            world.recv(endpoint, server.reply)
+        } else {
+            world.wait(endpoint)
+        }
         world.run(client.tcb);
         world.call(through, 9, &[4], &[]);
         assert_eq!(world.received(server.tcb), message(0, 9, &[4]), "the message arrives");

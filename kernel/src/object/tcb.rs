@@ -266,3 +266,6 @@ impl<A: Arch> Kernel<A> {
         }
     }
 }
+
+#[cfg(test)]
+mod test;
