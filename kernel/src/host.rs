@@ -42,17 +42,29 @@ pub const TIMER_KHZ: u64 = 16_000;
 /// The machine.
 #[derive(Debug, Default)]
 pub struct Host {
+    /// The clock.
     now: Ticks,
+    /// When the timer interrupts.
     deadline: Option<Ticks>,
+    /// Interrupts that have fired and were not taken.
     pending: BTreeSet<Irq>,
+    /// Interrupts that get through.
     enabled: BTreeSet<Irq>,
+    /// Interrupts that wait for their acknowledgement.
     held: BTreeSet<Irq>,
+    /// The interrupt being handled.
     taken: Option<Irq>,
+    /// Questions at preemption points.
     polls: u64,
+    /// Which of them are answered with yes in any case.
     preempt_every: Option<u64>,
+    /// What runs.
     loaded: Option<Loaded>,
+    /// Whose FPU registers are in the machine.
     fpu_owner: Option<Ref<Tcb>>,
+    /// What was printed.
     console: Vec<u8>,
+    /// Entries of page tables that the machine may have cached.
     translations: BTreeMap<Translation, u64>,
 }
 
@@ -68,6 +80,7 @@ pub struct Translation {
 }
 
 impl Translation {
+    /// Whether it serves `address` in the space with `asid`.
     fn covers(&self, asid: Asid, address: VirtAddr) -> bool {
         let span_bits = page_bits(self.level);
         self.asid == asid && self.address.0 >> span_bits == address.0 >> span_bits
@@ -166,14 +179,17 @@ impl Host {
         String::from_utf8_lossy(&self.console).into_owned()
     }
 
+    /// Whether the deadline has come.
     fn timer_is_due(&self) -> bool {
         self.deadline.is_some_and(|deadline| deadline <= self.now)
     }
 
+    /// The lowest interrupt that gets through.
     fn deliverable(&self) -> Option<Irq> {
         self.pending.iter().copied().find(|irq| self.enabled.contains(irq) && !self.held.contains(irq))
     }
 
+    /// The handling of `irq` ends.
     fn end(&mut self, irq: Irq) {
         assert_eq!(self.taken.take(), Some(irq), "an interrupt is ended that was not taken");
     }
@@ -205,10 +221,15 @@ const SPSR_FIXED: u64 = 1 << 6;
 const ENTRY_VALID: u64 = 1 << 0;
 /// An entry that holds a page, not a table.
 const ENTRY_PAGE: u64 = 1 << 1;
+/// Where an entry holds [`VmRights`].
 const ENTRY_RIGHTS_SHIFT: u32 = 2;
+/// The bits that they take.
 const ENTRY_RIGHTS_MASK: u64 = 3;
+/// Where it holds the attributes of the mapping.
 const ENTRY_ATTRIBUTES_SHIFT: u32 = 52;
+/// The bits that they take.
 const ENTRY_ATTRIBUTES_MASK: u64 = 7;
+/// The address of the page or table.
 const ENTRY_ADDRESS_MASK: u64 = 0x0000_ffff_ffff_f000;
 
 impl Arch for Host {

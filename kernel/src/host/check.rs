@@ -72,6 +72,7 @@ impl Survey {
         survey
     }
 
+    /// Adds what lives in `region`.
     fn add(&mut self, store: &Store<Host>, region: Region) {
         match region.kind {
             Kind::Slots => self.add_slots(store, named(&region), region.bytes / size_of::<Slot>() as u64),
@@ -89,6 +90,7 @@ impl Survey {
         }
     }
 
+    /// Adds those of `count` slots that hold something.
     fn add_slots(&mut self, store: &Store<Host>, first: Ref<Slot>, count: u64) {
         let slots = (0..count).map(|index| first.nth(index));
         self.slots.extend(slots.filter(|&slot| !store[slot].is_empty()));
@@ -102,6 +104,7 @@ impl Survey {
     }
 }
 
+/// The object that begins a region.
 fn named<T>(region: &Region) -> Ref<T> {
     Ref::at(region.address).expect("nothing lives at the null address")
 }
@@ -116,6 +119,7 @@ pub fn tree(store: &Store<Host>, root: Option<Ref<Tcb>>) -> Vec<Ref<Tcb>> {
     threads
 }
 
+/// Adds the threads below `root` in order; the height.
 fn subtree(store: &Store<Host>, root: Option<Ref<Tcb>>, levels: usize, threads: &mut Vec<Ref<Tcb>>) -> u64 {
     let Some(tcb) = root else { return 0 };
     let levels = levels.checked_sub(1).expect("the tree is too high, or a circle");

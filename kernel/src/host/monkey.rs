@@ -57,10 +57,15 @@ fn handler(world: &mut World, irq: Irq) -> CPtr {
 pub struct Monkey<C> {
     /// The world.
     pub world: World,
+    /// Where the decisions come from.
     choices: C,
+    /// The notification of [`BELL`].
     bell: CPtr,
+    /// The handler of [`BELL`].
     bell_handler: CPtr,
+    /// The first slot to play with.
     first: CPtr,
+    /// The one behind the last.
     end: CPtr,
 }
 
@@ -163,6 +168,7 @@ impl<C: Choose> Monkey<C> {
         true
     }
 
+    /// Whether the root task runs.
     fn root_runs(&self) -> bool {
         self.world.kernel.core.current == Some(self.world.root())
     }
@@ -180,6 +186,7 @@ impl<C: Choose> Monkey<C> {
         }
     }
 
+    /// `tcb`, which runs, makes some system call.
     fn system_call(&mut self, tcb: Ref<Tcb>) {
         let number = self.number();
         let destination = self.like(|cap| !cap.is_null());
@@ -212,11 +219,13 @@ impl<C: Choose> Monkey<C> {
         self.world.trap(number);
     }
 
+    /// Whether `tcb` has an IPC buffer in memory.
     fn has_buffer(&mut self, tcb: Ref<Tcb>) -> bool {
         let memory = self.world.buffer(tcb);
         memory.is_some_and(|buffer| self.world.kernel.store.memory().is_backed(buffer, 1 << 10))
     }
 
+    /// The number of some system call.
     fn number(&mut self) -> i64 {
         let total = CALLS.iter().map(|(_, weight)| weight).sum();
         let mut left = self.choices.below(total);
@@ -263,6 +272,7 @@ impl<C: Choose> Monkey<C> {
         found.ok().map(|(slot, _)| self.world.kernel.store[slot].cap())
     }
 
+    /// A word of some message.
     fn any_word(&mut self) -> u64 {
         match self.choices.below(6) {
             0 => self.choices.below(4),
@@ -334,6 +344,7 @@ impl<C: Choose> Monkey<C> {
         }
     }
 
+    /// An operation on slots.
     fn cnode_message(&mut self, root: CPtr) -> (u64, Vec<u64>, Vec<CPtr>) {
         let label = label::CNODE_REVOKE + self.choices.below(8);
         // Revoking and deleting is what ends a world; enough of it comes anyway.
@@ -370,6 +381,7 @@ impl<C: Choose> Monkey<C> {
         }
     }
 
+    /// An operation on a thread.
     fn tcb_message(&mut self) -> (u64, Vec<u64>, Vec<CPtr>) {
         let label = label::TCB_READ_REGISTERS + self.choices.below(16);
         let tcb = self.like(|cap| matches!(cap, Cap::Tcb(_)));
@@ -423,11 +435,11 @@ mod test {
 
     #[test]
     fn nothing_a_monkey_does_breaks_an_invariant() {
-        play(0..40, 300, None);
+        play(0..12, 250, None);
     }
 
     #[test]
     fn nor_when_each_unit_of_work_is_interrupted() {
-        play(1000..1040, 300, Some(1));
+        play(1000..1012, 250, Some(1));
     }
 }

@@ -21,6 +21,7 @@ pub trait Choose {
 /// Numbers that look random and are the same on each run: the generator *SplitMix64*.
 #[derive(Clone, Debug)]
 pub struct Random {
+    /// Goes through all numbers in large steps.
     state: u64,
 }
 

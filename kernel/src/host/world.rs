@@ -60,7 +60,9 @@ pub struct World {
     pub memory: CPtr,
     /// The largest untyped of device memory.
     pub devices: CPtr,
+    /// The slot that is given out next.
     next_free: CPtr,
+    /// Whether each entry is followed by a check.
     checks: bool,
     /// Where each thread's last system call instruction stands.
     trapped_at: BTreeMap<Ref<Tcb>, u64>,
@@ -401,6 +403,7 @@ impl World {
         self.send(notification, 0, &[], &[]);
     }
 
+    /// A system call that only receives.
     fn receive(&mut self, number: i64, source: CPtr, reply: CPtr) {
         let tcb = self.current();
         self.set_register(tcb, Host::REGISTERS.capability, source);

@@ -34,7 +34,7 @@ fn a_message_arrives_whoever_came_first() {
     for receiver_first in [true, false] {
         let mut world = World::new();
         let endpoint = world.endpoint();
-        let badged = world.mint(endpoint, ALL, 0xbad_9e);
+        let badged = world.mint(endpoint, ALL, 0xbad9e);
         let (sender, receiver) = (world.thread(255), world.thread(255));
         if receiver_first {
             world.run(receiver.tcb);
@@ -48,7 +48,7 @@ fn a_message_arrives_whoever_came_first() {
             world.run(receiver.tcb);
             world.recv(endpoint, receiver.reply);
         }
-        assert_eq!(world.received(receiver.tcb), message(0xbad_9e, 77, &words));
+        assert_eq!(world.received(receiver.tcb), message(0xbad9e, 77, &words));
         assert_eq!(state(&world, &sender), ThreadState::Running);
         assert_eq!(state(&world, &receiver), ThreadState::Running);
     }
@@ -480,6 +480,9 @@ fn guarded_thread(world: &mut World) -> (Thread, CPtr) {
     (thread, endpoint)
 }
 
+/// What a thread does with an address; the address, the phase and the lookup failure of the fault.
+type Case<'a> = (fn(&mut World, CPtr), u64, u64, &'a [u64]);
+
 /// The root task takes the fault message of a thread.
 fn take_fault(world: &mut World, endpoint: CPtr, reply: CPtr) -> Received {
     world.run_root();
@@ -494,7 +497,7 @@ fn lookup_failures_are_faults_with_address_and_phase() {
     let empty = world.free_slot();
     let wild = 1 << 40;
     let pc = |world: &World| world.register(thread.tcb, Host::REGISTERS.restart_pc);
-    let cases: [(fn(&mut World, CPtr), u64, u64, &[u64]); 5] = [
+    let cases: [Case; 5] = [
         (|world, cap| world.send(cap, 0, &[], &[]), wild, 0, &[4, 64, 0, 52]),
         (|world, cap| world.recv(cap, 0), empty, 1, &[2, 0]),
         (|world, cap| world.nb_wait(cap), wild, 1, &[4, 64, 0, 52]),

@@ -60,10 +60,13 @@ impl Region {
 /// Memory that checks each access.
 #[derive(Debug)]
 pub struct CheckedMemory {
+    /// The allocation.
     pointer: NonNull<u8>,
+    /// Its size and alignment.
     layout: Layout,
     /// Kernel address of the first byte.
     start: u64,
+    /// What lives, by kernel address.
     live: BTreeMap<u64, Region>,
     /// The region of the last access: most accesses are near each other.
     last: Cell<Option<Region>>,
@@ -126,6 +129,7 @@ impl CheckedMemory {
         self.pointer.as_ptr().wrapping_add((address.0 - self.start) as usize)
     }
 
+    /// Backed memory as bytes.
     fn bytes_mut(&mut self, address: KernelAddr, bytes: u64) -> &mut [u8] {
         let pointer = self.at(address, bytes);
         // SAFETY: in bounds of the allocation, which is initialised; and nothing else refers to it now, because the
@@ -133,6 +137,7 @@ impl CheckedMemory {
         unsafe { std::slice::from_raw_parts_mut(pointer, bytes as usize) }
     }
 
+    /// Panics if something lives in these bytes.
     fn require_dead(&self, address: KernelAddr, bytes: u64) {
         if let Some(region) = self.regions_within(address, bytes).next() {
             panic!("{address:x?} (+{bytes:#x}) overlaps the live {region:x?}");

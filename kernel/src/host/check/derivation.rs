@@ -13,6 +13,7 @@ use crate::store::{Kind, Ref, Store};
 use crate::units::{Irq, KernelAddr};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// D1 to D3, I1, I2.
 pub(super) fn check(kernel: &Kernel<Host>, survey: &Survey) {
     let order = pre_order(kernel, survey);
     assert_eq!(order.len(), survey.slots.len(), "D1: slots that no list reaches, or lists that are circles");
@@ -46,6 +47,7 @@ fn pre_order(kernel: &Kernel<Host>, survey: &Survey) -> Vec<Ref<Slot>> {
     order
 }
 
+/// Adds the list that begins at `first`.
 fn follow(kernel: &Kernel<Host>, first: Ref<Slot>, most: usize, order: &mut Vec<Ref<Slot>>) {
     let mut next = Some(first);
     while let Some(slot) = next {
@@ -71,6 +73,7 @@ fn descendants_stand_behind(kernel: &Kernel<Host>, order: &[Ref<Slot>]) {
     }
 }
 
+/// Whether what `cap` names lies in `untyped`.
 fn contains(untyped: &UntypedCap, cap: Cap) -> bool {
     extent::<Host>(cap).is_some_and(|(base, bytes)| {
         untyped.base <= base && base.0 + bytes <= untyped.base.0 + (1 << untyped.bits)
@@ -103,6 +106,7 @@ fn object_of(cap: Cap) -> Option<(Kind, KernelAddr)> {
     Some((kind, address))
 }
 
+/// What lives where a zombie is.
 const fn zombie_kind(kind: ZombieKind) -> Kind {
     match kind {
         ZombieKind::Tcb => Kind::Tcb,

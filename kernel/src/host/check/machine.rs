@@ -9,6 +9,7 @@ use crate::host::{Host, MAX_IRQ};
 use crate::units::Irq;
 use std::collections::BTreeSet;
 
+/// Interrupts, address spaces, and what is loaded.
 pub(super) fn check(kernel: &Kernel<Host>, survey: &Survey) {
     interrupts(kernel, survey);
     loaded(kernel, survey);

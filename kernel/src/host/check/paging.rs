@@ -13,6 +13,7 @@ use crate::store::{Ref, Store};
 use crate::units::{Asid, PhysAddr, VirtAddr};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Invariants of page tables and of the capabilities that mapped something.
 pub(super) fn check(kernel: &mut Kernel<Host>, survey: &Survey) {
     let mapped = Mapped::of(kernel, survey);
     let spaces = Spaces::of(kernel);
@@ -49,6 +50,7 @@ struct Mapped {
 }
 
 impl Mapped {
+    /// Reads all capabilities.
     fn of(kernel: &Kernel<Host>, survey: &Survey) -> Self {
         let mut mapped = Self::default();
         for &slot in &survey.slots {
@@ -76,12 +78,16 @@ impl Mapped {
 /// What can be reached from live roots.
 #[derive(Default)]
 struct Spaces {
+    /// Pages, and where they are mapped.
     pages: Vec<(Translation, PhysAddr)>,
+    /// Tables, and where they are hooked in.
     tables: Vec<(Translation, PhysAddr)>,
+    /// Entries that hold either.
     entries: BTreeMap<Translation, u64>,
 }
 
 impl Spaces {
+    /// Walks all live roots.
     fn of(kernel: &Kernel<Host>) -> Self {
         let mut spaces = Self::default();
         for base in (0..Host::ASID_POOLS).map(|number| (number * POOL_ENTRIES) as Asid) {

@@ -16,6 +16,7 @@ use crate::units::{PRIORITIES, Ticks};
 use keel_abi::timing::DOMAINS;
 use std::collections::BTreeMap;
 
+/// T4, T5, the invariants of contexts, and those of the scheduler.
 pub(super) fn check(kernel: &Kernel<Host>, survey: &Survey) {
     for &(context, bytes) in &survey.contexts {
         bindings(kernel, survey, context);

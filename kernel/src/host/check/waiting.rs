@@ -13,6 +13,7 @@ use crate::store::Ref;
 use crate::units::PRIORITIES;
 use std::collections::BTreeSet;
 
+/// T1 to T3, N1, R1, R2.
 pub(super) fn check(kernel: &Kernel<Host>, survey: &Survey) {
     let mut waiting = BTreeSet::new();
     endpoints(kernel, survey, &mut waiting);

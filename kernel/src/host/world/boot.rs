@@ -93,6 +93,7 @@ impl World {
         self.kernel.store.load(info.offset(offset as u64))
     }
 
+    /// A region of slots that BootInfo describes at `offset`.
     fn info_slots(&self, offset: usize) -> SlotRegion {
         SlotRegion { start: self.info_word(offset), end: self.info_word(offset + 8) }
     }

@@ -11,6 +11,9 @@ use keel_abi::aarch64::registers::Register;
 use keel_abi::error::ErrorCode;
 use keel_abi::{label, object, slot, syscall};
 
+/// Capability, label, words and capabilities of an invocation; the error it gives, and its details.
+type Case<'a> = (CPtr, u64, &'a [u64], &'a [CPtr], ErrorCode, &'a [u64]);
+
 const ROOT: CPtr = slot::INIT_CNODE;
 const VSPACE: CPtr = slot::INIT_VSPACE;
 const SELF: CPtr = slot::INIT_TCB;
@@ -178,7 +181,7 @@ fn errors_come_in_the_order_of_the_interface() {
     world.must(other.cap, label::TCB_BIND_NOTIFICATION, &[], &[bound]);
     let (configure, space, buffer) = (label::TCB_CONFIGURE, label::TCB_SET_SPACE, label::TCB_SET_IPC_BUFFER);
     let params = label::TCB_SET_SCHED_PARAMS;
-    let cases: &[(CPtr, u64, &[u64], &[CPtr], ErrorCode, &[u64])] = &[
+    let cases: &[Case] = &[
         (thread.cap, label::CNODE_COPY, &[], &[], IllegalOperation, &[]),
         (SELF, label::TCB_READ_REGISTERS, &[0], &[], TruncatedMessage, &[]),
         (SELF, label::TCB_READ_REGISTERS, &[0, 0], &[], RangeError, &[1, WORDS]),
