@@ -22,6 +22,7 @@ use crate::units::{Irq, Ticks};
 use keel_abi::aarch64::label as arch_label;
 use keel_abi::aarch64::object as arch_object;
 use keel_abi::message::{MessageInfo, ipc_buffer};
+use keel_abi::timing::DOMAINS;
 use keel_abi::{label, object, slot, syscall};
 
 /// Slots that the monkey plays with, behind those that its set-up has used.
@@ -98,6 +99,7 @@ impl<C: Choose> Monkey<C> {
         world.untyped(13);
         world.untyped(12);
         world.copy(slot::INIT_CNODE, 15);
+        world.copy(slot::DOMAIN_SET, 15);
         let root = world.make(arch_object::VSPACE, 0);
         world.must(slot::INIT_ASID_POOL, arch_label::ASID_POOL_ASSIGN, &[], &[root]);
         world.make(arch_object::PAGE_TABLE, 0);
@@ -314,6 +316,7 @@ impl<C: Choose> Monkey<C> {
                 let cap = self.like(|cap| matches!(cap, Cap::SchedContext { .. }));
                 (label::SCHED_CONTROL_CONFIGURE_FLAGS, vec![budget, period, extra, 7, flags], vec![cap])
             }
+            Some(Cap::DomainSet) => self.domain_message(),
             Some(Cap::IrqControl) => {
                 let words = vec![32 + self.choices.below(12), self.spare(), DEPTH];
                 (label::IRQ_ISSUE_IRQ_HANDLER, words, vec![root])
@@ -341,6 +344,22 @@ impl<C: Choose> Monkey<C> {
                 let caps = (0..self.choices.below(4)).map(|_| self.cptr()).collect();
                 (self.choices.below(3), words, caps)
             }
+        }
+    }
+
+    /// An operation on domains.
+    fn domain_message(&mut self) -> (u64, Vec<u64>, Vec<CPtr>) {
+        let domain = self.choices.below(DOMAINS);
+        match self.choices.below(3) {
+            0 => {
+                let tcb = self.like(|cap| matches!(cap, Cap::Tcb(_)));
+                (label::DOMAIN_SET_SET, vec![domain], vec![tcb])
+            }
+            1 => {
+                let words = vec![self.choices.below(4), domain, 1 << self.choices.below(16)];
+                (label::DOMAIN_SCHEDULE_CONFIGURE, words, vec![])
+            }
+            _ => (label::DOMAIN_SCHEDULE_SET_START, vec![self.choices.below(4)], vec![]),
         }
     }
 
