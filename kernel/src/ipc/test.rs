@@ -388,6 +388,28 @@ fn an_answer_out_of_order_leaves_the_context_where_it_is() {
 }
 
 #[test]
+fn a_caller_that_was_given_another_context_keeps_that() {
+    let mut world = World::new();
+    let endpoint = world.endpoint();
+    let (client, server) = (world.thread(255), world.passive_thread(255));
+    serve(&mut world, &server, endpoint);
+    let lent = world.sched_context(client.sched_context);
+    world.run(client.tcb);
+    world.call(endpoint, 0, &[], &[]);
+    world.run_root();
+    let spare = world.make(keel_abi::object::SCHED_CONTEXT, 7);
+    world.configure(spare, (10_000, 10_000), 0, 0);
+    world.must(spare, label::SCHED_CONTEXT_BIND, &[], &[client.cap]);
+    world.run(server.tcb);
+    world.send(server.reply, 0, &[], &[]);
+    let spare = world.sched_context(spare);
+    assert_eq!(state(&world, &client), ThreadState::Running);
+    assert_eq!(world.kernel.store[client.tcb].sched_context, Some(spare));
+    assert_eq!(world.kernel.store[lent].tcb, Some(server.tcb), "the lent one stays with the server");
+    assert_eq!(world.kernel.store[lent].reply, None, "off the stack");
+}
+
+#[test]
 fn first_phases_give_the_context_away_for_good() {
     let mut world = World::new();
     let (there, here) = (world.endpoint(), world.endpoint());
