@@ -53,6 +53,14 @@ static SYSTEMS: &[System] = &[
         takes_input: false,
         default_input: None,
     },
+    System {
+        name: "conformance",
+        root: "keel-conformance",
+        children: &[],
+        kernel: KernelProfile::Debug,
+        takes_input: false,
+        default_input: None,
+    },
 ];
 
 /// Accepts the name of a system.

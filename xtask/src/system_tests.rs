@@ -69,7 +69,21 @@ static TESTS: &[SystemTest] = &[
     PROCESSES,
     SystemTest { name: "processes-release", kernel: KernelProfile::Release, ..PROCESSES },
     SystemTest { name: "processes-icount", icount: true, ..PROCESSES },
+    CONFORMANCE,
+    SystemTest { name: "conformance-release", kernel: KernelProfile::Release, ..CONFORMANCE },
+    SystemTest { name: "conformance-domains", options: &["domains=16"], ..CONFORMANCE },
+    SystemTest { name: "conformance-hardware-debug", options: &["hardware-debug=on"], ..CONFORMANCE },
+    SystemTest { name: "conformance-smc", options: &["smc=on"], ..CONFORMANCE },
 ];
+
+const CONFORMANCE: SystemTest = SystemTest {
+    name: "conformance",
+    system: "conformance",
+    icount: true,
+    timeout: Duration::from_secs(180),
+    has_cases: true,
+    ..PLAIN
+};
 
 /// Which tests to run.
 #[derive(Clone, Copy, Debug)]
