@@ -43,9 +43,13 @@ pub fn rows() -> impl Iterator<Item = (usize, Row)> {
     invocations::rows(Architectures::AARCH64, &Options::BUILD).enumerate()
 }
 
-/// The row of this name, with its number.
-pub fn find(name: &str) -> Option<(usize, Row)> {
-    rows().find(|(_, row)| row.name == name)
+/// The row whose name is made of these parts, with its number.
+pub fn find(parts: &[&str]) -> Option<(usize, Row)> {
+    let is_it = |row: &Row| {
+        let rest = parts.iter().try_fold(row.name, |rest, part| rest.strip_prefix(part));
+        rest.is_some_and(str::is_empty)
+    };
+    rows().find(|(_, row)| is_it(row))
 }
 
 /// The row of success of the invocation of this name, with its number.

@@ -79,14 +79,20 @@ pub fn accepts(invocation: &'static str, cap: CPtr, words: &[u64], caps: &[CPtr]
 
 /// Makes an invocation that ends with the error of a row. The words of the error are `detail`.
 #[track_caller]
-pub fn refuses(row: &'static str, cap: CPtr, words: &[u64], caps: &[CPtr], detail: &[u64]) -> Outcome {
-    refuses_label(row, None, cap, words, caps, detail)
+pub fn refuses(row: &str, cap: CPtr, words: &[u64], caps: &[CPtr], detail: &[u64]) -> Outcome {
+    refuses_with(&[row], None, cap, words, caps, detail)
 }
 
-/// The same with another label than the row's: for the rows of labels that an object does not know.
+/// Makes an invocation with a label that the object has no method for.
 #[track_caller]
-pub fn refuses_label(
-    name: &'static str,
+pub fn refuses_label(row: &str, label: u64, cap: CPtr) -> Outcome {
+    refuses_with(&[row], Some(label), cap, &[0; 6], &[cap, cap, cap], &[])
+}
+
+/// [`refuses`] for a row whose name is made of parts, and with another label than the row's if there is one.
+#[track_caller]
+pub fn refuses_with(
+    name: &[&str],
     label: Option<u64>,
     cap: CPtr,
     words: &[u64],
@@ -94,7 +100,7 @@ pub fn refuses_label(
     detail: &[u64],
 ) -> Outcome {
     let Some((index, row)) = coverage::find(name) else {
-        return Err(differ("row", Shown::Text("of the table"), Shown::Text(name)));
+        return Err(differ("row", Shown::Text("of the table"), Shown::Any(&Parts(name))));
     };
     let answer = call(cap, label.unwrap_or(row.invocation.label), words, caps);
     is_refusal(row, &answer, detail)?;
@@ -166,6 +172,15 @@ fn result_words(invocation: &str) -> Option<u64> {
         "TCBSetFlags" | "SchedContextConsumed" | "SchedContextYieldTo" | "ARMPageGetAddress" => Some(1),
         "ARMSMCCall" => Some(8),
         _ => Some(0),
+    }
+}
+
+/// A name made of parts in a report.
+struct Parts<'a>(&'a [&'a str]);
+
+impl core::fmt::Display for Parts<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.0.iter().try_for_each(|part| f.write_str(part))
     }
 }
 

@@ -160,3 +160,11 @@ pub fn poke(address: u64, value: u64) {
     // is mapped the thread faults.
     unsafe { asm!("str {}, [{}]", in(reg) value, in(reg) address, options(nostack, preserves_flags)) };
 }
+
+/// The 32-bit word at an address that may be mapped by a case.
+pub fn peek_u32(address: u64) -> u32 {
+    let value: u32;
+    // SAFETY: as for `peek`.
+    unsafe { asm!("ldr {:w}, [{}]", out(reg) value, in(reg) address, options(nostack, preserves_flags)) };
+    value
+}

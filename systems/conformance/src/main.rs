@@ -35,10 +35,12 @@
 #![no_main]
 #![deny(unsafe_code)]
 
+#[macro_use]
 mod cases;
 mod check;
 mod coverage;
 mod invoke;
+mod lookups;
 mod machine;
 mod puppet;
 mod supervisor;

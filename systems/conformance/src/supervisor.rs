@@ -53,6 +53,13 @@ const LIMIT_US: u64 = 2_000_000;
 /// Slots that the supervisor fills for each case: TCB and scheduling context of its thread.
 const OWN_SLOTS: u64 = 2;
 
+/// A page of device memory that the cases may use: QEMU's virtio transports, which read as
+/// [`tester::DEVICE_WORD`].
+const DEVICE_PADDR: u64 = 0x0a00_0000;
+
+/// A GiB of physical addresses where nothing is.
+const EMPTY_PADDR: u64 = 0x20_0000_0000;
+
 /// Where the case's thread reports its end.
 static END: AtomicU64 = AtomicU64::new(0);
 /// How the case ended: 1 passed, 2 failed, 3 skipped.
@@ -118,7 +125,8 @@ impl Supervisor {
         let boot_info = root.boot as *const keel::boot::BootInfo as u64;
         let resources = &mut root.resources;
         let area = resources.slots.allocate_range(AREA_SLOTS)?;
-        let gigabyte = resources.untyped(30).map_or(0, |untyped| untyped.cptr().bits());
+        let device = resources.device_untyped(DEVICE_PADDR, 12)?;
+        let gigabyte = resources.device_untyped(EMPTY_PADDR, 30)?;
         let block = resources.untyped(BLOCK_BITS)?;
         let events = resources.allocate::<Endpoint>()?;
         let end = resources.mint(events, Rights::WRITE, ENDED)?;
@@ -143,7 +151,8 @@ impl Supervisor {
             (&FACTS.sched_control, sched_control.cptr().bits()),
             (&FACTS.image, image),
             (&FACTS.image_frames, root.boot.user_image_frames.start),
-            (&FACTS.gigabyte, gigabyte),
+            (&FACTS.device_untyped, device.cptr().bits()),
+            (&FACTS.gigabyte, gigabyte.cptr().bits()),
             (&FACTS.boot_info, boot_info),
         ] {
             fact.store(value, Ordering::Relaxed);

@@ -17,11 +17,11 @@ use core::{
 };
 
 use keel::cap::{Blueprint, CPtr};
-use keel_abi::{slot, syscall};
+use keel_abi::{aarch64::label as machine_label, error::ErrorCode, slot, syscall};
 
 use crate::{
     check::{Outcome, Shown, Verdict, differ, same},
-    invoke::accepts,
+    invoke::{accepts, call},
     machine,
     puppet::{Event, Puppet, Syscall},
 };
@@ -69,7 +69,10 @@ pub const BELOW: u64 = 50;
 pub const SLICE_US: u64 = 10_000;
 
 /// Addresses where cases may map.
-pub const FREE_ADDRESSES: Range<u64> = 0x10_0000_0000..0x7fff_ffff_f000;
+pub const FREE_ADDRESSES: Range<u64> = 0x100_0000_0000..0x7fff_ffff_f000;
+
+/// The first 32 bits of the page of device memory: "virt".
+pub const DEVICE_WORD: u64 = 0x7472_6976;
 
 /// Size of a case's block of memory.
 pub const BLOCK_BITS: u8 = 23;
@@ -88,9 +91,9 @@ pub struct Facts {
     pub image: AtomicU64,
     /// First slot of the image's frames.
     pub image_frames: AtomicU64,
-    /// First Untyped of the boot information that is left to the cases, of device memory.
+    /// An Untyped of a page of device memory.
     pub device_untyped: AtomicU64,
-    /// The same of a GiB of ordinary memory; 0 if there is none.
+    /// An Untyped of a GiB of device memory.
     pub gigabyte: AtomicU64,
     /// The boot information.
     pub boot_info: AtomicU64,
@@ -183,6 +186,16 @@ impl Tester {
     /// The Untyped that the case's objects are made of.
     pub fn block(&self) -> CPtr {
         fact(&FACTS.block)
+    }
+
+    /// An Untyped of a page of device memory.
+    pub fn device_untyped(&self) -> CPtr {
+        fact(&FACTS.device_untyped)
+    }
+
+    /// An Untyped of a GiB of device memory, where nothing is.
+    pub fn gigabyte(&self) -> CPtr {
+        fact(&FACTS.gigabyte)
     }
 
     /// The right to give time.
@@ -301,21 +314,24 @@ impl Tester {
         Ok(vspace)
     }
 
-    /// Maps the page tables down to the level of small pages for an address.
+    /// Maps the page tables that are missing down to the level of small pages for an address.
     #[track_caller]
     pub fn map_tables(&mut self, vspace: CPtr, address: u64) -> Outcome {
-        for _ in 0..3 {
+        loop {
             let table = self.make(Blueprint::PageTable)?;
-            accepts("ARMPageTableMap", table, &[address, 0], &[vspace])?;
+            let answer = call(table, machine_label::PAGE_TABLE_MAP, &[address, 0], &[vspace]);
+            match answer.info.label() {
+                0 => continue,
+                label if label == ErrorCode::DeleteFirst as u64 => return Ok(()),
+                label => return Err(differ("a map of a table", Shown::Text(""), Shown::Word(label))),
+            }
         }
-        Ok(())
     }
 
     /// A small frame that is mapped read-write in the address space of all threads, and its address.
-    /// The tables for it are made, too: call once per case.
     #[track_caller]
     pub fn mapped_frame(&mut self) -> Outcome<(CPtr, u64)> {
-        let address = self.addresses(21);
+        let address = self.addresses(12);
         self.map_tables(VSPACE, address)?;
         let frame = self.frame()?;
         accepts("ARMPageMap", frame, &[address, READ | WRITE, 3], &[VSPACE])?;
@@ -438,7 +454,7 @@ impl Tester {
     pub fn is_empty(&mut self, slot: CPtr, empty: bool) -> Outcome {
         let spare = self.slot()?;
         let words = [spare.bits(), DEPTH, slot.bits(), DEPTH];
-        let answer = crate::invoke::call(CNODE, keel_abi::label::CNODE_MOVE, &words, &[CNODE]);
+        let answer = call(CNODE, keel_abi::label::CNODE_MOVE, &words, &[CNODE]);
         if answer.info.label() == 0 {
             accepts("CNodeMove", CNODE, &[slot.bits(), DEPTH, spare.bits(), DEPTH], &[CNODE])?;
         }

@@ -45,7 +45,6 @@ macro_rules! cases {
         &[$($crate::cases::Case::new(::core::module_path!(), stringify!($function), $function)),*]
     };
 }
-use cases;
 
 /// Declares the files and lists their cases, in this order.
 macro_rules! themes {
@@ -58,6 +57,7 @@ macro_rules! themes {
 
 themes! {
     untyped,
+    cnode,
 }
 
 /// All cases.
