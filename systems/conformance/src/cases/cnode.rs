@@ -185,15 +185,12 @@ fn rotate_checks_in_order(t: &mut Tester) -> Outcome {
     let no_pivot = "CNodeRotate/FailedLookup.MissingCapability#10";
     refuses(no_pivot, node, &rotation(3, 4, 1), &[node, node], &[0, 2, 3])?;
     refuses(no_pivot, node, &rotation(1, 4, 1), &[node, node], &[0, 2, 3])?;
-    // A CNode of radix 1 takes a guard of 63 bits at most; 63 + 1 = 64 is allowed, so use one of radix 2.
+    // A guard of 63 bits is too long for a CNode of radix 2.
     let big = t.cnode(2)?;
     let endpoint = t.endpoint()?;
     accepts("CNodeMove", node, &[6, 3, big.bits(), DEPTH], &[CNODE])?;
     accepts("CNodeMove", node, &[7, 3, endpoint.bits(), DEPTH], &[CNODE])?;
     let bad_guard = CNodeData::new(0, 63).word();
-    let source_bad = [3, 3, bad_guard, 6, 3, bad_guard, 6, 3];
-    let _ = source_bad;
-    // Source 6 gets MR5's... each word belongs to the capability that stands before it.
     refuses(
         "CNodeRotate/IllegalOperation#11",
         node,

@@ -58,6 +58,9 @@ macro_rules! themes {
 themes! {
     untyped,
     cnode,
+    tcb,
+    sched_context,
+    sched_control,
 }
 
 /// All cases.
