@@ -218,7 +218,7 @@ impl Supervisor {
         })?;
         thread.write_registers(&entering(run_case, index as u64, stack, buffer), true)?;
 
-        self.sched_control.configure(self.watchdog_time, Budget::of(20, LIMIT_US))?;
+        self.sched_control.configure(self.watchdog_time, Budget::of(1_000, LIMIT_US))?;
         let (stack, buffer) = watchdog_memory();
         self.watchdog.write_registers(&entering(watch, 0, stack, buffer), true)?;
         Ok(thread)

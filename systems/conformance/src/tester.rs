@@ -68,6 +68,9 @@ pub const BELOW: u64 = 50;
 /// A time slice for threads that should not run out of it, in microseconds.
 pub const SLICE_US: u64 = 10_000;
 
+/// Budget of the thread that wakes a sleeping case: enough beyond the minimum for its system calls.
+const ALARM_US: u64 = 60;
+
 /// Addresses where cases may map.
 pub const FREE_ADDRESSES: Range<u64> = 0x100_0000_0000..0x7fff_ffff_f000;
 
@@ -407,7 +410,7 @@ impl Tester {
             self.alarm = Some((alarm, signal));
         }
         let Some((alarm, signal)) = &self.alarm else { return Ok(()) };
-        self.configure(alarm.sc, [20, us.max(21), 0, 0, 0])?;
+        self.configure(alarm.sc, [ALARM_US, us.max(ALARM_US + 1), 0, 0, 0])?;
         alarm.runs(yield_and_signal, signal.bits())?;
         step();
         keel::sys::wait(*signal);
