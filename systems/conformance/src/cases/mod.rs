@@ -61,6 +61,14 @@ themes! {
     tcb,
     sched_context,
     sched_control,
+    irq,
+    domain,
+    asid,
+    frame,
+    table,
+    vspace,
+    endpoint,
+    notification,
 }
 
 /// All cases.
