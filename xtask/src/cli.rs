@@ -24,6 +24,7 @@ pub(crate) enum Verb {
     Run(Run),
     Build(Build),
     Test(Test),
+    Fuzz(Fuzz),
     /// Check everything that must hold before a change lands
     ///
     /// Formats, builds, lints, tests, documentation, and where unsafe code stands; prints each part's
@@ -118,6 +119,28 @@ pub(crate) struct Test {
     /// Only this case, of the systems that report their cases one by one
     #[arg(long, value_name = "NAME", conflicts_with = "filter")]
     pub(crate) case: Option<String>,
+}
+
+/// Throw random system calls at the debug kernel, and audit its state on the way
+///
+/// The same seed makes the same calls. Exit status as of `run`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask fuzz                         10 million calls, divided among the seeds that are kept
+  cargo xtask fuzz --calls 50000 --seed 7  a short run")]
+pub(crate) struct Fuzz {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// How many calls in all
+    #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) calls: u64,
+    /// The one seed to use
+    #[arg(long, value_name = "S")]
+    pub(crate) seed: Option<u64>,
+    /// End each run with status 124 after this many seconds, not counting the build
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// What the build is for.

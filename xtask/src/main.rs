@@ -29,6 +29,7 @@ mod cli;
 mod console;
 mod device_tree;
 mod elf;
+mod fuzz;
 mod guest;
 mod host_tests;
 mod image;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         cli::Verb::Run(arguments) => run::run(&arguments),
         cli::Verb::Build(arguments) => build::build(&arguments),
         cli::Verb::Test(arguments) => test::test(&arguments),
+        cli::Verb::Fuzz(arguments) => fuzz::fuzz(&arguments),
         cli::Verb::Ci => ci::ci(),
     };
     result.unwrap_or_else(|error| {

@@ -25,6 +25,8 @@ struct BuildOption {
 enum Values {
     Switch,
     Number(RangeInclusive<u32>),
+    /// One of these words.
+    Words(&'static [&'static str]),
     /// What the option decides is not there yet.
     Only(&'static str),
 }
@@ -88,6 +90,13 @@ const OPTIONS: &[&BuildOption] = &[
         default: "off",
         effect: "user programs may read the cycle counters",
     },
+    &BuildOption {
+        name: "log",
+        variable: "KEEL_LOG",
+        values: Values::Words(&["off", "faults", "refusals"]),
+        default: "refusals",
+        effect: "what a debug kernel tells of: nothing, unhandled faults, refused invocations as well",
+    },
 ];
 
 /// One option set to a value that it takes.
@@ -126,6 +135,7 @@ impl BuildOption {
                 .ok()
                 .filter(|number| range.contains(number))
                 .map(|number| number.to_string()),
+            Values::Words(words) => Some(value.to_owned()).filter(|value| words.contains(&value.as_str())),
             Values::Only(only) => Some(value.to_owned()).filter(|value| value == only),
         };
         match value {
@@ -140,6 +150,7 @@ impl fmt::Display for Values {
         match self {
             Values::Switch => write!(f, "on or off"),
             Values::Number(range) => write!(f, "a number from {} to {}", range.start(), range.end()),
+            Values::Words(words) => f.write_str(&words.join(", ")),
             Values::Only(value) => write!(f, "only {value} so far"),
         }
     }

@@ -61,6 +61,14 @@ static SYSTEMS: &[System] = &[
         takes_input: false,
         default_input: None,
     },
+    System {
+        name: "fuzz",
+        root: "keel-fuzz",
+        children: &[],
+        kernel: KernelProfile::Debug,
+        takes_input: true,
+        default_input: Some("systems/fuzz/orders"),
+    },
 ];
 
 /// Accepts the name of a system.

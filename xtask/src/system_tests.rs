@@ -74,6 +74,15 @@ static TESTS: &[SystemTest] = &[
     SystemTest { name: "conformance-domains", options: &["domains=16"], ..CONFORMANCE },
     SystemTest { name: "conformance-hardware-debug", options: &["hardware-debug=on"], ..CONFORMANCE },
     SystemTest { name: "conformance-smc", options: &["smc=on"], ..CONFORMANCE },
+    SystemTest {
+        name: "fuzz",
+        system: "fuzz",
+        icount: true,
+        options: &["log=off"],
+        timeout: Duration::from_secs(300),
+        shows: &["calls with seed"],
+        ..PLAIN
+    },
 ];
 
 const CONFORMANCE: SystemTest = SystemTest {

@@ -111,7 +111,14 @@ pub fn refuses_with(
 /// Expects an error that is no row: an invalid capability is invoked, or the object is not what the row
 /// says.
 #[track_caller]
-pub fn fails(error: ErrorCode, label: u64, cap: CPtr, words: &[u64], caps: &[CPtr], detail: &[u64]) -> Outcome {
+pub fn fails(
+    error: ErrorCode,
+    label: u64,
+    cap: CPtr,
+    words: &[u64],
+    caps: &[CPtr],
+    detail: &[u64],
+) -> Outcome {
     let answer = call(cap, label, words, caps);
     is_error(error, &answer, detail)
 }

@@ -22,13 +22,8 @@ pub struct Request {
 impl Request {
     /// At most 8 words and 2 capabilities.
     pub fn new(cap: CPtr, words: &[u64], caps: &[CPtr]) -> Self {
-        let mut request = Self {
-            cap,
-            words: [0; 8],
-            length: words.len(),
-            caps: [CPtr::NULL; 2],
-            extra_caps: caps.len(),
-        };
+        let mut request =
+            Self { cap, words: [0; 8], length: words.len(), caps: [CPtr::NULL; 2], extra_caps: caps.len() };
         request.words[..words.len()].copy_from_slice(words);
         request.caps[..caps.len()].copy_from_slice(caps);
         request

@@ -117,7 +117,9 @@ impl Buffer {
     /// Expects that the words `range` are as [`Buffer::fill`] left them.
     #[track_caller]
     pub fn is_filled(self, seed: u64, mut range: core::ops::Range<usize>) -> Outcome {
-        range.try_for_each(|word| same("an untouched word of the IPC buffer", seed + word as u64, self.get(word)))
+        range.try_for_each(|word| {
+            same("an untouched word of the IPC buffer", seed + word as u64, self.get(word))
+        })
     }
 }
 
@@ -450,7 +452,8 @@ impl Puppet {
     /// Lets it run some code with these registers, and expects nothing of them afterwards.
     #[track_caller]
     pub fn runs_code(&self, code: Code, values: &[(Register, u64)]) -> Outcome {
-        let set = |registers: Registers, &(register, value): &(Register, u64)| registers.with(register, value);
+        let set =
+            |registers: Registers, &(register, value): &(Register, u64)| registers.with(register, value);
         let registers = values.iter().fold(self.pattern(), set).with(Register::Pc, code.start);
         self.code.set(code);
         self.has_outputs.set(true);
