@@ -317,3 +317,6 @@ const fn is_left_alone_in_first_phase(cap: &Cap) -> bool {
         Cap::Tcb(_) | Cap::CNode(_) | Cap::DomainSet | Cap::SchedControl { .. } | Cap::SchedContext { .. }
     )
 }
+
+#[cfg(test)]
+mod test;
