@@ -72,7 +72,6 @@ impl World {
         world.next_free = world.info_slots(offset_of!(BootInfo, empty)).start;
         world.memory = world.largest_untyped(false);
         world.devices = world.largest_untyped(true);
-        world.check();
         world.clear_memory();
         world
     }
