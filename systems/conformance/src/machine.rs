@@ -182,3 +182,8 @@ pub fn set_physical_timer(on: bool) {
         );
     }
 }
+
+code! {
+    /// Reads a word from the stack.
+    load_from_stack, load_from_stack_code: "ldr x1, [sp]"
+}

@@ -69,6 +69,9 @@ themes! {
     vspace,
     endpoint,
     notification,
+    reply,
+    faults,
+    registers,
 }
 
 /// All cases.

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Registers over system calls and switches, and what TCB methods do to them (`syscalls.md §2`,
+//! `invocations.md §5.1`, `semantics.md §6`). That system calls keep registers is checked with every call
+//! of a puppet.
+
+use keel_abi::{
+    aarch64::registers::{FRAME_WORDS, Register, USER_CONTEXT},
+    fault, label,
+};
+
+use super::Case;
+use crate::{check::*, invoke::*, machine, puppet::Syscall, tester::*};
+
+/// The cases of this file.
+pub const CASES: &[Case] = cases![
+    every_register_is_written_and_read,
+    the_immediate_of_the_call_is_ignored,
+    thread_pointers_are_switched,
+    fpu_registers_are_switched,
+    fpu_registers_survive_system_calls,
+    the_exclusive_monitor_is_cleared,
+    user_level_reads_counters_and_cache_type,
+    user_level_maintains_caches,
+    reading_with_suspend_stops_the_thread,
+    reading_shows_the_restart_address,
+    writing_without_resume_leaves_the_state,
+    skipping_a_blocked_call,
+    copy_registers_of_each_kind,
+    copy_registers_suspends_and_resumes,
+    without_a_buffer_four_registers_are_read,
+    without_a_buffer_a_write_is_truncated,
+    a_suspended_runner_goes_on_where_it_was,
+    a_thread_suspends_itself,
+    a_thread_changes_its_own_settings,
+];
+
+/// `invocations.md §5.1`: the order of the words; nothing but SPSR is changed.
+fn every_register_is_written_and_read(t: &mut Tester) -> Outcome {
+    let puppet = t.puppet(ABOVE)?;
+    let mut words = [0; 38];
+    words[1] = 36;
+    for (index, word) in words[2..].iter_mut().enumerate() {
+        *word = 0xdead_0000_0000_0000 | index as u64;
+    }
+    accepts("TCBWriteRegisters", puppet.tcb, &words, &[])?;
+    let registers = puppet.registers()?;
+    for register in USER_CONTEXT.into_iter().filter(|&register| register != Register::Spsr) {
+        same("a register", words[2 + register as usize], registers.get(register))?;
+    }
+    same("SPSR", 0x40, registers.get(Register::Spsr) & !0x100)
+}
+
+/// `syscalls.md §2`.
+fn the_immediate_of_the_call_is_ignored(t: &mut Tester) -> Outcome {
+    let (puppet, notification) = (t.puppet(ABOVE)?, t.notification()?);
+    let call = puppet.registers_for(Syscall::send(notification));
+    puppet.start_code(machine::syscall_immediate(), call)?;
+    puppet.done()?;
+    same("label", 0, keel::sys::nb_wait(notification).info.label())
+}
+
+/// `memory.md §11`.
+fn thread_pointers_are_switched(t: &mut Tester) -> Outcome {
+    let (first, second) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    for puppet in [&first, &second, &first] {
+        let pattern = puppet.pattern();
+        puppet.runs_code(machine::thread_pointers(), &[])?;
+        puppet.done()?;
+        let registers = puppet.registers()?;
+        same("tpidr_el0", pattern.get(Register::TpidrEl0), registers.get(Register::X0))?;
+        same("tpidrro_el0", pattern.get(Register::TpidrroEl0), registers.get(Register::X1))?;
+    }
+    Ok(())
+}
+
+/// `semantics.md §11`: per thread.
+fn fpu_registers_are_switched(t: &mut Tester) -> Outcome {
+    let (first, second) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    for (puppet, value) in [(&first, 100), (&second, 200)] {
+        puppet.runs_code(machine::get_fpu(), &[])?;
+        puppet.done()?;
+        let registers = puppet.registers()?;
+        same("d0 of a new thread", 0, registers.get(Register::X0))?;
+        same("fpcr of a new thread", 0, registers.get(Register::X2))?;
+        puppet.runs_code(machine::set_fpu(), &[(Register::X0, value), (Register::X1, value + 1)])?;
+        puppet.done()?;
+    }
+    for (puppet, value) in [(&first, 100), (&second, 200), (&second, 200), (&first, 100)] {
+        puppet.runs_code(machine::get_fpu(), &[])?;
+        puppet.done()?;
+        let registers = puppet.registers()?;
+        same("d0", value, registers.get(Register::X0))?;
+        same("v31", value + 1, registers.get(Register::X1))?;
+    }
+    Ok(())
+}
+
+/// `syscalls.md §2`: FPU registers are preserved across system calls.
+fn fpu_registers_survive_system_calls(t: &mut Tester) -> Outcome {
+    let (puppet, notification) = (t.puppet(ABOVE)?, t.notification()?);
+    puppet.runs_code(machine::set_fpu(), &[(Register::X0, 7), (Register::X1, 8)])?;
+    puppet.done()?;
+    puppet.does(Syscall::send(notification))?;
+    puppet.does(Syscall::yield_now())?;
+    puppet.blocks(Syscall::wait(t.endpoint()?))?;
+    puppet.runs_code(machine::get_fpu(), &[])?;
+    puppet.done()?;
+    let registers = puppet.registers()?;
+    same("d0", 7, registers.get(Register::X0))?;
+    same("v31", 8, registers.get(Register::X1))
+}
+
+/// `semantics.md §11`: a switch clears the local exclusive reservation.
+fn the_exclusive_monitor_is_cleared(t: &mut Tester) -> Outcome {
+    let (puppet, (_, address)) = (t.puppet(ABOVE)?, t.mapped_frame()?);
+    let notification = t.notification()?;
+    let registers = puppet.registers_for(Syscall::wait(notification)).with(Register::X9, address);
+    puppet.start_code(machine::exclusive(), registers)?;
+    puppet.busy()?;
+    keel::sys::send(notification, Default::default(), [0; 4]);
+    puppet.done()?;
+    same("failure of the store", 1, puppet.registers()?.get(Register::X11))
+}
+
+/// `design`: the counter, its frequency, and the cache type.
+fn user_level_reads_counters_and_cache_type(t: &mut Tester) -> Outcome {
+    let puppet = t.puppet(ABOVE)?;
+    let before = machine::ticks();
+    puppet.runs_code(machine::open_registers(), &[])?;
+    puppet.done()?;
+    let registers = puppet.registers()?;
+    within("the counter", before, machine::ticks(), registers.get(Register::X1))?;
+    same("the frequency", machine::ticks_per_second(), registers.get(Register::X2))
+}
+
+/// `memory.md §7`.
+fn user_level_maintains_caches(t: &mut Tester) -> Outcome {
+    let (puppet, (_, address)) = (t.puppet(ABOVE)?, t.mapped_frame()?);
+    puppet.runs_code(machine::user_cache(), &[(Register::X0, address)])?;
+    puppet.done()?;
+    Ok(())
+}
+
+/// `semantics.md §6`.
+fn reading_with_suspend_stops_the_thread(t: &mut Tester) -> Outcome {
+    let (puppet, endpoint) = (t.puppet(ABOVE)?, t.endpoint()?);
+    puppet.blocks(Syscall::wait(endpoint))?;
+    let answer = accepts("TCBReadRegisters", puppet.tcb, &[1, 36], &[])?;
+    same("pc", machine::syscall().start, answer.word(0))?;
+    let sender = t.puppet(ABOVE)?;
+    sender.blocks(Syscall::send(endpoint))?;
+    puppet.busy()
+}
+
+/// `semantics.md §6`: of a thread in a call, the address of the call.
+fn reading_shows_the_restart_address(t: &mut Tester) -> Outcome {
+    let (puppet, endpoint) = (t.puppet(ABOVE)?, t.endpoint()?);
+    for call in [Syscall::wait(endpoint), Syscall::send(endpoint), Syscall::call(endpoint)] {
+        puppet.blocks(call)?;
+        same("pc", machine::syscall().start, puppet.registers()?.get(Register::Pc))?;
+        accepts("TCBSuspend", puppet.tcb, &[], &[])?;
+        same("pc", machine::syscall().start, puppet.registers()?.get(Register::Pc))?;
+    }
+    Ok(())
+}
+
+/// `semantics.md §6`: it waits on; the registers take effect.
+fn writing_without_resume_leaves_the_state(t: &mut Tester) -> Outcome {
+    let (puppet, notification) = (t.puppet(ABOVE)?, t.notification()?);
+    puppet.blocks(Syscall::wait(notification))?;
+    let pc = machine::breakpoint().start;
+    accepts("TCBWriteRegisters", puppet.tcb, &[0, 1, pc], &[])?;
+    puppet.busy()?;
+    keel::sys::send(notification, Default::default(), [0; 4]);
+    let fault = puppet.fault()?;
+    same("UserException", fault::USER_EXCEPTION, fault.label)?;
+    same("pc", pc, fault.words()[0])
+}
+
+/// `semantics.md §6`: read, pc += 4, write with resume.
+fn skipping_a_blocked_call(t: &mut Tester) -> Outcome {
+    let (puppet, endpoint) = (t.puppet(ABOVE)?, t.endpoint()?);
+    puppet.blocks(Syscall::send(endpoint))?;
+    let pc = puppet.registers()?.get(Register::Pc);
+    accepts("TCBWriteRegisters", puppet.tcb, &[1, 1, pc + 4], &[])?;
+    puppet.done()?;
+    same("label", 0, keel::sys::nb_wait(endpoint).info.label())
+}
+
+/// `invocations.md §5.1`: bit 2 the frame registers, bit 3 the rest.
+fn copy_registers_of_each_kind(t: &mut Tester) -> Outcome {
+    let (source, target) = (t.tcb()?, t.tcb()?);
+    let mut words = [0x77; 38];
+    words[..2].copy_from_slice(&[0, 36]);
+    accepts("TCBWriteRegisters", source, &words, &[])?;
+    for (flags, frame, integer) in [(0, false, false), (4, true, false), (8, false, true), (0xff0c, true, true)] {
+        let zero: [u64; 38] = core::array::from_fn(|index| if index == 1 { 36 } else { 0 });
+        accepts("TCBWriteRegisters", target, &zero, &[])?;
+        accepts("TCBCopyRegisters", target, &[flags], &[source])?;
+        let answer = accepts("TCBReadRegisters", target, &[0, 36], &[])?;
+        for register in USER_CONTEXT {
+            let index = register as usize;
+            // The thread pointers are integer registers by their place, but stay with their thread in some
+            // kernels; the interface leaves it open.
+            if matches!(register, Register::Spsr | Register::TpidrEl0 | Register::TpidrroEl0) {
+                continue;
+            }
+            let copied = if index < FRAME_WORDS { frame } else { integer };
+            same("a register", if copied { 0x77 } else { 0 }, answer.word(index))?;
+        }
+    }
+    Ok(())
+}
+
+/// `invocations.md §5.1`: bit 0 suspends the source, bit 1 resumes the target.
+fn copy_registers_suspends_and_resumes(t: &mut Tester) -> Outcome {
+    let (source, target, notification) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?, t.notification()?);
+    source.blocks(Syscall::wait(notification))?;
+    accepts("TCBCopyRegisters", target.tcb, &[0b1111], &[source.tcb])?;
+    // The target repeats the source's call and waits; the source does not any more.
+    let (_, empty) = (t.endpoint()?, NULL);
+    let _ = empty;
+    keel::sys::send(notification, Default::default(), [0; 4]);
+    source.busy()?;
+    let fault = target.fault()?;
+    same("UserException", fault::USER_EXCEPTION, fault.label)?;
+    same("pc", machine::syscall().end, fault.words()[0])
+}
+
+/// `invocations.md §5.1`: without a buffer at most 4.
+fn without_a_buffer_four_registers_are_read(t: &mut Tester) -> Outcome {
+    let (reader, target) = (t.puppet(ABOVE)?, t.tcb()?);
+    accepts("TCBSetIPCBuffer", reader.tcb, &[0], &[NULL])?;
+    accepts("TCBWriteRegisters", target, &[0, 5, 1, 2, 3 << 28, 4, 5], &[])?;
+    let call = Syscall::call(target).words(&[0, 36]).info(label::TCB_READ_REGISTERS, 0, 2);
+    let received = reader.does(call)?;
+    same("message info", 4, received.info.word())?;
+    same("first", 1, received.words[0])?;
+    same("fourth", 4, received.words[3])
+}
+
+/// `syscalls.md §4`: without a buffer a message has 4 words.
+fn without_a_buffer_a_write_is_truncated(t: &mut Tester) -> Outcome {
+    let (writer, target) = (t.puppet(ABOVE)?, t.tcb()?);
+    accepts("TCBSetIPCBuffer", writer.tcb, &[0], &[NULL])?;
+    let call = Syscall::call(target).words(&[0, 3, 7, 8]).info(label::TCB_WRITE_REGISTERS, 0, 5);
+    let received = writer.does(call)?;
+    same("message info", 7 << 12, received.info.word())?;
+    let call = Syscall::call(target).words(&[0, 2, 7, 8]).info(label::TCB_WRITE_REGISTERS, 0, 120);
+    same("message info", 0, writer.does(call)?.info.word())?;
+    let answer = accepts("TCBReadRegisters", target, &[0, 2], &[])?;
+    same("second register", 8, answer.word(1))
+}
+
+/// `semantics.md §6`: the PC to continue at.
+fn a_suspended_runner_goes_on_where_it_was(t: &mut Tester) -> Outcome {
+    let (puppet, (_, address)) = (t.puppet(BELOW)?, t.mapped_frame()?);
+    puppet.runs_code(machine::spin(), &[(Register::X0, address)])?;
+    t.sleep(200)?;
+    accepts("TCBSuspend", puppet.tcb, &[], &[])?;
+    let (code, count) = (machine::spin(), machine::peek(address));
+    let pc = puppet.registers()?.get(Register::Pc);
+    within("pc in the loop", code.start, code.end, pc)?;
+    holds("it has counted", count > 100)?;
+    t.sleep(200)?;
+    same("count while it is suspended", count, machine::peek(address))?;
+    accepts("TCBResume", puppet.tcb, &[], &[])?;
+    t.sleep(200)?;
+    holds("it goes on", machine::peek(address) > count + 100)
+}
+
+/// `semantics.md §6`: Suspend of oneself.
+fn a_thread_suspends_itself(t: &mut Tester) -> Outcome {
+    let puppet = t.puppet(ABOVE)?;
+    puppet.blocks(Syscall::call(puppet.tcb).info(label::TCB_SUSPEND, 0, 0))?;
+    t.settle()?;
+    puppet.busy()
+}
+
+/// `semantics.md §6`: others on oneself are effective on return.
+fn a_thread_changes_its_own_settings(t: &mut Tester) -> Outcome {
+    let puppet = t.puppet(ABOVE)?;
+    puppet.does(Syscall::call(puppet.tcb).words(&[0x1234]).info(label::TCB_SET_TLS_BASE, 0, 1)).map_or_else(
+        // The thread pointer changes under the comparison of registers: that is what is expected.
+        |_| same("tpidr_el0", 0x1234, puppet.registers()?.get(Register::TpidrEl0)),
+        |_| Err(differ("another thread pointer", Shown::Text(""), Shown::Text("the old one"))),
+    )?;
+    let received = puppet.does(Syscall::call(puppet.tcb).words(&[0, 1]).info(label::TCB_SET_FLAGS, 0, 2))?;
+    same("flags", 1, received.words[0])?;
+    puppet.runs_code(machine::through_fpu(), &[])?;
+    same("UserException", fault::USER_EXCEPTION, puppet.fault()?.label)?;
+    let call = Syscall::call(puppet.tcb).words(&[0, 36]).info(label::TCB_READ_REGISTERS, 0, 2);
+    same("IllegalOperation", 3 << 12, puppet.does(call)?.info.word())
+}
