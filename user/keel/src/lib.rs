@@ -61,6 +61,7 @@
 //! | [`shared`] | memory that several programs see |
 //! | [`device`] | registers and interrupts, for drivers |
 //! | [`heap`] | an allocator, for programs that want one |
+//! | `provoke` | doing what must not work, for tests of the walls |
 //!
 //! # Objects and messages
 //!
@@ -171,6 +172,8 @@ pub mod heap;
 pub mod ipc;
 pub mod memory;
 pub mod process;
+#[cfg(target_os = "none")]
+pub mod provoke;
 pub mod resources;
 pub mod rt;
 pub mod service;

@@ -306,6 +306,17 @@ pub fn panic(info: &PanicInfo<'_>) -> ! {
     end(&Ending::Panic(ShortText::of(&info.message())))
 }
 
+/// The addresses of this program's image.
+#[cfg(target_os = "none")]
+pub fn image() -> core::ops::Range<u64> {
+    unsafe extern "C" {
+        // SAFETY: the linker script defines both; only their addresses are used.
+        safe static __keel_image_start: u8;
+        safe static __keel_image_end: u8;
+    }
+    (&raw const __keel_image_start) as u64..(&raw const __keel_image_end) as u64
+}
+
 #[cfg(target_os = "none")]
 #[panic_handler]
 fn on_panic(info: &PanicInfo<'_>) -> ! {
