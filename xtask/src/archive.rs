@@ -3,7 +3,7 @@
 //! The archive that travels inside a root task: its child programs and its input.
 //!
 //! It is an uncompressed ustar file, the same to the byte whenever the content is the same. A program is
-//! found by the name of its package, the input by [`INPUT`], a chosen test case by [`CASE`].
+//! found by the name of its package, the input by [`INPUT`], a chosen test case by [`CASE`]; [`GREY`] asks for no colours.
 
 use anyhow::{Context, Result};
 use tar::{Builder, EntryType, Header};
@@ -13,6 +13,9 @@ pub(crate) const INPUT: &str = "input";
 
 /// Name of the entry that names the one test case to run.
 pub(crate) const CASE: &str = "case";
+
+/// Name of the (empty) entry that says that the terminal shows no colours.
+pub(crate) const GREY: &str = "grey";
 
 /// Packs named files, in this order.
 pub(crate) fn pack<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Vec<u8>> {

@@ -25,8 +25,7 @@ struct BuildOption {
 enum Values {
     Switch,
     Number(RangeInclusive<u32>),
-    /// One of these words.
-    Words(&'static [&'static str]),
+    OneOf(&'static [&'static str]),
     /// What the option decides is not there yet.
     Only(&'static str),
 }
@@ -93,9 +92,9 @@ const OPTIONS: &[&BuildOption] = &[
     &BuildOption {
         name: "log",
         variable: "KEEL_LOG",
-        values: Values::Words(&["off", "faults", "refusals"]),
+        values: Values::OneOf(&["off", "faults", "refusals"]),
         default: "refusals",
-        effect: "what a debug kernel tells of: nothing, unhandled faults, refused invocations as well",
+        effect: "what debug kernels tell of user programs",
     },
 ];
 
@@ -135,7 +134,9 @@ impl BuildOption {
                 .ok()
                 .filter(|number| range.contains(number))
                 .map(|number| number.to_string()),
-            Values::Words(words) => Some(value.to_owned()).filter(|value| words.contains(&value.as_str())),
+            Values::OneOf(values) => {
+                values.iter().find(|known| **known == value).map(|&known| known.to_owned())
+            }
             Values::Only(only) => Some(value.to_owned()).filter(|value| value == only),
         };
         match value {
@@ -150,7 +151,7 @@ impl fmt::Display for Values {
         match self {
             Values::Switch => write!(f, "on or off"),
             Values::Number(range) => write!(f, "a number from {} to {}", range.start(), range.end()),
-            Values::Words(words) => f.write_str(&words.join(", ")),
+            Values::OneOf(values) => write!(f, "one of {}", values.join(", ")),
             Values::Only(value) => write!(f, "only {value} so far"),
         }
     }
@@ -193,6 +194,15 @@ impl FromIterator<Setting> for Settings {
     }
 }
 
+impl IntoIterator for Settings {
+    type Item = Setting;
+    type IntoIter = std::collections::btree_map::IntoValues<&'static str, Setting>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_values()
+    }
+}
+
 impl fmt::Display for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let words: Vec<_> = self.0.values().map(|s| format!("{}={}", s.option.name, s.value)).collect();
@@ -219,6 +229,12 @@ mod tests {
             assert_eq!(parse(&format!("smc={word}")).unwrap().value, value);
         }
         assert_eq!(parse("smc=yes").unwrap_err(), "`smc` takes on or off");
+    }
+
+    #[test]
+    fn a_choice_is_one_of_its_words() {
+        assert_eq!(parse("log=faults").unwrap().value, "faults");
+        assert_eq!(parse("log=on").unwrap_err(), "`log` takes one of off, faults, refusals");
     }
 
     #[test]

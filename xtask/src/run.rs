@@ -2,7 +2,7 @@
 
 //! `cargo xtask run`: builds a system, boots it and shows its console.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -12,6 +12,7 @@ use crate::cargo::Cargo;
 use crate::elf::{Executable, Placement};
 use crate::guest::{self, Console, Limits};
 use crate::machine::{KernelProfile, Machine};
+use crate::options::Settings;
 use crate::qemu::{self, Boot};
 use crate::system::{self, Luggage};
 use crate::workspace::Workspace;
@@ -23,7 +24,7 @@ pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
     setup::rust_targets(machine)?;
     setup::qemu(machine)?;
     let workspace = Workspace::load()?;
-    let settings = arguments.target.settings();
+    let settings = settings(arguments)?;
     let cargo = Cargo { workspace: &workspace, machine, settings: &settings };
     let (root_task, kernel) = root_task(arguments, &cargo)?;
     let image = image::build(&cargo, kernel)?;
@@ -51,6 +52,15 @@ pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
     Ok(ExitCode::from(end.status()))
 }
 
+/// The build options: those of the command line over those of the system.
+fn settings(arguments: &cli::Run) -> Result<Settings> {
+    let asked = arguments.target.settings();
+    match &arguments.root_task {
+        Some(_) => Ok(asked),
+        None => system::find(&arguments.system)?.settings(&asked),
+    }
+}
+
 /// The root task to boot, and the kernel to boot it on.
 fn root_task(arguments: &cli::Run, cargo: &Cargo<'_>) -> Result<(PathBuf, KernelProfile)> {
     if let Some(path) = &arguments.root_task {
@@ -58,8 +68,15 @@ fn root_task(arguments: &cli::Run, cargo: &Cargo<'_>) -> Result<(PathBuf, Kernel
         return Ok((path.clone(), arguments.profile.chosen().unwrap_or(KernelProfile::Debug)));
     }
     let system = system::find(&arguments.system)?;
-    let built = system.build(cargo, Luggage { input: arguments.input.as_deref(), case: None })?;
+    let luggage = Luggage { input: arguments.input.as_deref(), case: None, grey: !shows_colours() };
+    let built = system.build(cargo, luggage)?;
     Ok((built.root_task, arguments.profile.chosen().unwrap_or(system.kernel)))
+}
+
+/// Whether standard output is a terminal whose user wants colours.
+fn shows_colours() -> bool {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stdout().is_terminal() && !refused
 }
 
 /// Refuses a file that could never run, before anything is built for it.

@@ -11,6 +11,7 @@ use clap::builder::PossibleValuesParser;
 use crate::cargo::{ARCHIVE, Cargo, Side};
 use crate::elf::{Executable, Placement};
 use crate::machine::KernelProfile;
+use crate::options::{self, Settings};
 use crate::{archive, artifact};
 
 /// A larger input is refused; it has to fit in the machine's memory several times.
@@ -27,6 +28,8 @@ pub(crate) struct System {
     children: &'static [&'static str],
     /// The kernel that it runs on when nothing else is asked for.
     pub(crate) kernel: KernelProfile,
+    /// Build options that it runs with when nothing else is asked for, as on the command line.
+    options: &'static [&'static str],
     /// Whether it works on an input.
     takes_input: bool,
     /// What it works on when no input is given, as a path in the workspace.
@@ -34,7 +37,10 @@ pub(crate) struct System {
 }
 
 /// The system that `run` boots when none is named.
-pub(crate) const DEFAULT: &str = "hello";
+pub(crate) const DEFAULT: &str = "browser";
+
+/// What the browser shows when no picture is given.
+pub(crate) const DEFAULT_PICTURE: &str = "systems/browser/pictures/keel.png";
 
 static SYSTEMS: &[System] = &[
     System {
@@ -42,6 +48,7 @@ static SYSTEMS: &[System] = &[
         root: "keel-hello",
         children: &[],
         kernel: KernelProfile::Debug,
+        options: &[],
         takes_input: false,
         default_input: None,
     },
@@ -50,6 +57,7 @@ static SYSTEMS: &[System] = &[
         root: "keel-processes",
         children: &["keel-pl011", "keel-processes-child"],
         kernel: KernelProfile::Debug,
+        options: &[],
         takes_input: false,
         default_input: None,
     },
@@ -58,6 +66,7 @@ static SYSTEMS: &[System] = &[
         root: "keel-conformance",
         children: &[],
         kernel: KernelProfile::Debug,
+        options: &[],
         takes_input: false,
         default_input: None,
     },
@@ -66,8 +75,27 @@ static SYSTEMS: &[System] = &[
         root: "keel-fuzz",
         children: &[],
         kernel: KernelProfile::Debug,
+        options: &["log=off"],
         takes_input: true,
         default_input: Some("systems/fuzz/orders"),
+    },
+    System {
+        name: "browser",
+        root: "keel-browser",
+        children: &[
+            "keel-pl011",
+            "keel-browser-hostile",
+            "keel-browser-jpeg",
+            "keel-browser-neighbour",
+            "keel-browser-png",
+            "keel-browser-tab",
+            "keel-browser-vault",
+            "keel-browser-watch",
+        ],
+        kernel: KernelProfile::Debug,
+        options: &["log=faults"],
+        takes_input: true,
+        default_input: Some(DEFAULT_PICTURE),
     },
 ];
 
@@ -93,6 +121,8 @@ pub(crate) struct Luggage<'a> {
     pub(crate) input: Option<&'a Path>,
     /// The one test case to run.
     pub(crate) case: Option<&'a str>,
+    /// Whether the console shows no colours.
+    pub(crate) grey: bool,
 }
 
 /// A system that is ready to boot.
@@ -117,12 +147,18 @@ impl System {
         let input = self.read_input(cargo.workspace.root(), luggage.input)?;
         let directory = cargo.workspace.output(cargo.machine).join("systems").join(self.name);
         let archive = directory.join("archive.tar");
-        artifact::write(&archive, &self.pack(cargo, input.as_deref(), luggage.case)?)?;
+        artifact::write(&archive, &self.pack(cargo, input.as_deref(), luggage)?)?;
 
         let built = BuiltSystem { archive, root_task: directory.join("roottask.elf") };
         let program = cargo.build_one(Side::User, self.root, &built.program_variables())?;
         artifact::write(&built.root_task, &stripped(&program, cargo)?)?;
         Ok(built)
+    }
+
+    /// Its own build options, and `asked` over them.
+    pub(crate) fn settings(&self, asked: &Settings) -> Result<Settings> {
+        let own = self.options.iter().map(|text| options::parse(text).map_err(anyhow::Error::msg));
+        Ok(own.collect::<Result<Settings>>()?.with(asked.clone()))
     }
 
     /// The packages that it is made of.
@@ -153,7 +189,7 @@ impl System {
         Ok(Some(content))
     }
 
-    fn pack(&self, cargo: &Cargo<'_>, input: Option<&[u8]>, case: Option<&str>) -> Result<Vec<u8>> {
+    fn pack(&self, cargo: &Cargo<'_>, input: Option<&[u8]>, luggage: Luggage<'_>) -> Result<Vec<u8>> {
         let built = cargo.build(Side::User, self.children, &[])?;
         let mut children = Vec::new();
         for name in self.children {
@@ -162,8 +198,9 @@ impl System {
         }
         let programs = children.iter().map(|(name, content)| (*name, &content[..]));
         let input = input.map(|content| (archive::INPUT, content));
-        let case = case.map(|name| (archive::CASE, name.as_bytes()));
-        archive::pack(programs.chain(input).chain(case))
+        let case = luggage.case.map(|name| (archive::CASE, name.as_bytes()));
+        let grey = luggage.grey.then_some((archive::GREY, &[][..]));
+        archive::pack(programs.chain(input).chain(case).chain(grey))
     }
 }
 
@@ -184,6 +221,7 @@ mod tests {
         root: "painter",
         children: &[],
         kernel: KernelProfile::Debug,
+        options: &[],
         takes_input: true,
         default_input: None,
     };
@@ -194,8 +232,16 @@ mod tests {
         for system in SYSTEMS {
             assert!(system.takes_input || system.default_input.is_none(), "{}", system.name);
             assert!(std::ptr::eq(find(system.name).unwrap(), system));
+            assert!(system.settings(&Settings::default()).is_ok(), "{}", system.name);
         }
         assert!(find("nothing").unwrap_err().to_string().contains("nothing"));
+    }
+
+    #[test]
+    fn what_is_asked_for_counts_more_than_the_systems_options() {
+        let system = System { options: &["log=faults", "domains=2"], ..SYSTEM };
+        let asked = Settings::from_iter([options::parse("log=off").unwrap()]);
+        assert_eq!(system.settings(&asked).unwrap().to_string(), "domains=2 log=off");
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(crate) struct SystemTest {
     options: &'static [&'static str],
     /// The system's input, as a path in the workspace.
     input: Option<&'static str>,
+    /// Whether the console shows no colours.
+    grey: bool,
     /// Whether instructions are counted.
     icount: bool,
     /// How long it may take.
@@ -49,6 +51,7 @@ const PLAIN: SystemTest = SystemTest {
     kernel: KernelProfile::Debug,
     options: &[],
     input: None,
+    grey: false,
     icount: false,
     timeout: Duration::from_secs(60),
     ends_with: "keel: success",
@@ -60,6 +63,9 @@ const HELLO: SystemTest =
     SystemTest { name: "hello", system: "hello", shows: &["Hello from user level"], ..PLAIN };
 
 const PROCESSES: SystemTest = SystemTest { name: "processes", system: "processes", has_cases: true, ..PLAIN };
+
+const BROWSER: SystemTest =
+    SystemTest { name: "browser", system: "browser", timeout: Duration::from_secs(240), ..PLAIN };
 
 static TESTS: &[SystemTest] = &[
     HELLO,
@@ -78,10 +84,60 @@ static TESTS: &[SystemTest] = &[
         name: "fuzz",
         system: "fuzz",
         icount: true,
-        options: &["log=off"],
         timeout: Duration::from_secs(300),
         shows: &["calls with seed"],
         ..PLAIN
+    },
+    SystemTest {
+        name: "browser",
+        shows: &[
+            "picture: PNG, 480 x 320, 3 channels, CRC-32 7f3a7db2",
+            "fault caught: memory fault",
+            "budget ran out",
+            "16 of 16 attacks contained",
+            "the tab's memory is free again, to the byte, and was made into something else: yes",
+        ],
+        ..BROWSER
+    },
+    SystemTest {
+        name: "browser-release",
+        kernel: KernelProfile::Release,
+        input: Some("systems/browser/pictures/keel.jpg"),
+        grey: true,
+        shows: &["picture: JPEG, 480 x 320, 3 channels, CRC-32 9049e40a", "16 of 16 attacks contained"],
+        ..BROWSER
+    },
+    SystemTest {
+        name: "browser-progressive",
+        input: Some("systems/browser/pictures/progressive.jpg"),
+        shows: &["picture: JPEG, 240 x 160, 3 channels, CRC-32 078b8e36", "16 of 16 attacks contained"],
+        icount: true,
+        ..BROWSER
+    },
+    SystemTest {
+        name: "browser-broken-png",
+        input: Some("systems/browser/pictures/truncated.png"),
+        ends_with: "keel: failure: the picture is broken",
+        ..BROWSER
+    },
+    SystemTest {
+        name: "browser-broken-jpeg",
+        input: Some("systems/browser/pictures/truncated.jpg"),
+        ends_with: "keel: failure: the picture is broken",
+        ..BROWSER
+    },
+    SystemTest {
+        name: "browser-huge",
+        input: Some("systems/browser/pictures/huge.png"),
+        ends_with: "keel: failure: the picture is too large",
+        shows: &["9000 x 9000, 1 channel: 78 MiB of pixels, and 64 MiB are the most"],
+        ..BROWSER
+    },
+    SystemTest {
+        name: "browser-other-kind",
+        input: Some("systems/browser/pictures/text.txt"),
+        ends_with: "keel: failure: the file is neither a PNG nor a JPEG picture",
+        ..BROWSER
     },
 ];
 
@@ -128,12 +184,13 @@ impl SystemTest {
 
     fn boot(&self, cargo: &Cargo<'_>, case: Option<&str>, console: &mut Vec<u8>) -> Result<End> {
         let more = self.options.iter().map(|text| options::parse(text).map_err(anyhow::Error::msg));
-        let settings = cargo.settings.with(more.collect::<Result<Vec<_>>>()?);
+        let system = system::find(self.system)?;
+        let settings = system.settings(cargo.settings)?.with(more.collect::<Result<Vec<_>>>()?);
         let cargo = Cargo { settings: &settings, ..*cargo };
         let image = image::build(&cargo, self.kernel)?;
         let input = self.input.map(|path| cargo.workspace.root().join(path));
-        let luggage = Luggage { input: input.as_deref(), case };
-        let built = system::find(self.system)?.build(&cargo, luggage)?;
+        let luggage = Luggage { input: input.as_deref(), case, grey: self.grey };
+        let built = system.build(&cargo, luggage)?;
         let boot = self.on_machine(&cargo, &image.image, &built.root_task);
         let limits = Limits { timeout: Some(self.timeout), ..Limits::default() };
         guest::run(boot.command(), Console::Captured, limits, console).context("cannot run the test")
@@ -238,6 +295,9 @@ fn judge_cases(lines: &[String], mut problems: Vec<String>) -> Judgement {
 
 #[cfg(test)]
 mod tests {
+    use keel_browser_decode::Decoded;
+    use keel_browser_picture::{Kind, checksum};
+
     use super::*;
     use crate::console::Verdict;
 
@@ -260,6 +320,23 @@ mod tests {
             assert!(TESTS[..index].iter().all(|other| other.name != test.name), "{}", test.name);
             assert!(test.options.iter().all(|text| options::parse(text).is_ok()), "{}", test.name);
         }
+    }
+
+    /// What the browser has to print of a picture is what the same decoder makes of it on the host.
+    #[test]
+    fn the_browsers_pictures_are_those_of_the_host() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut compared = 0;
+        for test in TESTS.iter().filter(|test| test.system == "browser") {
+            let Some(shown) = test.shows.iter().find(|text| text.starts_with("picture: ")) else { continue };
+            let file = std::fs::read(root.join(test.input.unwrap_or(system::DEFAULT_PICTURE))).unwrap();
+            let kind = Kind::of(&file).unwrap();
+            let Decoded { shape, pixels } = keel_browser_decode::decode(kind, &file, 1 << 30).unwrap();
+            let checksum = checksum(&pixels);
+            assert_eq!(format!("picture: {kind}, {shape}, CRC-32 {checksum:08x}"), *shown, "{}", test.name);
+            compared += 1;
+        }
+        assert!(compared > 2);
     }
 
     #[test]
