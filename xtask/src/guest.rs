@@ -174,9 +174,14 @@ struct Guest {
 impl Guest {
     fn start(mut command: Command, console: Console) -> Result<(Guest, Receiver<Vec<u8>>)> {
         let (reader, writer) = io::pipe().context("cannot make a pipe")?;
-        if console == Console::Captured {
-            command.stdin(Stdio::null());
-            command.stderr(writer.try_clone().context("cannot share a pipe")?);
+        match console {
+            Console::Live => {
+                command.stdin(terminal::input());
+            }
+            Console::Captured => {
+                command.stdin(Stdio::null());
+                command.stderr(writer.try_clone().context("cannot share a pipe")?);
+            }
         }
         command.stdout(writer);
         let program = command.get_program().display().to_string();
