@@ -36,7 +36,7 @@ pub(crate) fn fuzz(arguments: &cli::Fuzz) -> Result<ExitCode> {
     for seed in seeds {
         let orders = workspace.output(machine).join("fuzz-orders");
         artifact::write(&orders, format!("calls={calls} seed={seed}\n").as_bytes())?;
-        let luggage = Luggage { input: Some(&orders), case: None };
+        let luggage = Luggage { input: Some(&orders), ..Luggage::default() };
         let built = system::find("fuzz")?.build(&cargo, luggage)?;
         let boot = Boot {
             machine,
