@@ -110,6 +110,8 @@ pub(crate) struct Build {
 Examples:
   cargo xtask test                         everything
   cargo xtask test hello                   what has `hello` in its name
+  cargo xtask test conformance --case untyped::length_first
+                                           one case of one test
   cargo xtask test --option domains=16     the same tests with another build option")]
 pub(crate) struct Test {
     /// Only tests with this text in their names
@@ -117,7 +119,7 @@ pub(crate) struct Test {
     #[command(flatten)]
     pub(crate) target: Target,
     /// Only this case, of the systems that report their cases one by one
-    #[arg(long, value_name = "NAME", conflicts_with = "filter")]
+    #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
 }
 

@@ -12,6 +12,7 @@ use object::elf::{
     ELFCLASS64, ELFDATA2LSB, ET_DYN, ET_EXEC, FileHeader64, Machine, PT_INTERP, PT_LOAD, ProgramHeader64,
 };
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
+use object::{Object as _, ObjectSymbol as _, SymbolKind};
 
 /// No image that boots is larger than this; a header that claims more is broken.
 const MAX_IMAGE_BYTES: u64 = 1 << 30;
@@ -31,6 +32,21 @@ pub(crate) enum Placement {
     Fixed,
     /// Perhaps anywhere: it applies its relocations by itself.
     Any,
+}
+
+/// The function in which `address` lies, and how far from its beginning, if the ELF file `data` names it.
+pub(crate) fn symbol_at(data: &[u8], address: u64) -> Option<String> {
+    let file = object::read::elf::ElfFile64::<LE>::parse(data).ok()?;
+    let holds = |symbol: &object::read::elf::ElfSymbol64<'_, '_, LE>| {
+        symbol.kind() == SymbolKind::Text
+            && (symbol.address()..symbol.address() + symbol.size().max(1)).contains(&address)
+    };
+    let symbol = file.symbols().find(holds)?;
+    let name = format!("{:#}", rustc_demangle::demangle(symbol.name().ok()?));
+    Some(match address - symbol.address() {
+        0 => name,
+        offset => format!("{name}+{offset:#x}"),
+    })
 }
 
 impl<'a> Executable<'a> {

@@ -76,6 +76,14 @@ impl End {
         }
     }
 
+    /// The kernel's line about a fault of the root task, if that is what decided.
+    pub(crate) fn fault_line(&self) -> Option<&str> {
+        match self {
+            End::Decided(Verdict::RootTaskFault(line)) => Some(line),
+            _ => None,
+        }
+    }
+
     /// One line that says why.
     pub(crate) fn reason(&self) -> String {
         match self {

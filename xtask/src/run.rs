@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 
 use crate::cargo::Cargo;
-use crate::elf::{Executable, Placement};
+use crate::elf::{Executable, Placement, symbol_at};
 use crate::guest::{self, Console, Limits};
 use crate::machine::{KernelProfile, Machine};
 use crate::options::Settings;
@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let settings = settings(arguments)?;
     let cargo = Cargo { workspace: &workspace, machine, settings: &settings };
-    let (root_task, kernel) = root_task(arguments, &cargo)?;
+    let RootTask { boots: root_task, symbols, kernel } = root_task(arguments, &cargo)?;
     let image = image::build(&cargo, kernel)?;
     if arguments.gdb {
         let attach = format!("gdb-multiarch -ex 'target remote :{}'", qemu::GDB_PORT);
@@ -49,6 +49,9 @@ pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
     let end = guest::run(boot.command(), Console::Live, limits, &mut shown)?;
     shown.end_line();
     say!("{}", end.reason());
+    if let Some(place) = end.fault_line().and_then(|line| place_of_fault(line, &symbols)) {
+        say!("the root task was in {place}");
+    }
     Ok(ExitCode::from(end.status()))
 }
 
@@ -61,16 +64,36 @@ fn settings(arguments: &cli::Run) -> Result<Settings> {
     }
 }
 
-/// The root task to boot, and the kernel to boot it on.
-fn root_task(arguments: &cli::Run, cargo: &Cargo<'_>) -> Result<(PathBuf, KernelProfile)> {
+/// What to boot.
+struct RootTask {
+    /// The file that boots.
+    boots: PathBuf,
+    /// The same program, with the names of its functions if it ever had them.
+    symbols: PathBuf,
+    /// The kernel to boot it on.
+    kernel: KernelProfile,
+}
+
+/// The root task to boot.
+fn root_task(arguments: &cli::Run, cargo: &Cargo<'_>) -> Result<RootTask> {
     if let Some(path) = &arguments.root_task {
         check_root_task(path, cargo.machine)?;
-        return Ok((path.clone(), arguments.profile.chosen().unwrap_or(KernelProfile::Debug)));
+        let kernel = arguments.profile.chosen().unwrap_or(KernelProfile::Debug);
+        return Ok(RootTask { boots: path.clone(), symbols: path.clone(), kernel });
     }
     let system = system::find(&arguments.system)?;
     let luggage = Luggage { input: arguments.input.as_deref(), case: None, grey: !shows_colours() };
     let built = system.build(cargo, luggage)?;
-    Ok((built.root_task, arguments.profile.chosen().unwrap_or(system.kernel)))
+    let kernel = arguments.profile.chosen().unwrap_or(system.kernel);
+    Ok(RootTask { boots: built.root_task, symbols: built.symbols, kernel })
+}
+
+/// In which function the root task was when it faulted, as the kernel's `line` about it and its ELF file say.
+fn place_of_fault(line: &str, symbols: &Path) -> Option<String> {
+    let address = line.split_once(" at 0x")?.1;
+    let digits = address.split(|character: char| !character.is_ascii_hexdigit()).next()?;
+    let address = u64::from_str_radix(digits, 16).ok()?;
+    symbol_at(&artifact::read(symbols).ok()?, address)
 }
 
 /// Whether standard output is a terminal whose user wants colours.

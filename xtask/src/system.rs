@@ -132,6 +132,8 @@ pub(crate) struct BuiltSystem {
     pub(crate) archive: PathBuf,
     /// The root task's ELF as it boots.
     pub(crate) root_task: PathBuf,
+    /// The same, with the names of its functions.
+    pub(crate) symbols: PathBuf,
 }
 
 impl BuiltSystem {
@@ -149,9 +151,10 @@ impl System {
         let archive = directory.join("archive.tar");
         artifact::write(&archive, &self.pack(cargo, input.as_deref(), luggage)?)?;
 
-        let built = BuiltSystem { archive, root_task: directory.join("roottask.elf") };
-        let program = cargo.build_one(Side::User, self.root, &built.program_variables())?;
-        artifact::write(&built.root_task, &stripped(&program, cargo)?)?;
+        let mut built =
+            BuiltSystem { archive, root_task: directory.join("roottask.elf"), symbols: PathBuf::new() };
+        built.symbols = cargo.build_one(Side::User, self.root, &built.program_variables())?;
+        artifact::write(&built.root_task, &stripped(&built.symbols, cargo)?)?;
         Ok(built)
     }
 

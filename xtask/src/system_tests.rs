@@ -153,7 +153,7 @@ const CONFORMANCE: SystemTest = SystemTest {
 /// Which tests to run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Choice<'a> {
-    /// Only those with this text in their names.
+    /// Only those with this text in their names; with a case, only the one of this name.
     pub(crate) filter: Option<&'a str>,
     /// Only this case, of those that have cases.
     pub(crate) case: Option<&'a str>,
@@ -161,8 +161,12 @@ pub(crate) struct Choice<'a> {
 
 /// The chosen rows of the table.
 pub(crate) fn choose(choice: Choice<'_>) -> Vec<&'static SystemTest> {
+    let is_meant = |name: &str, filter: &str| match choice.case {
+        Some(_) => name == filter,
+        None => name.contains(filter),
+    };
     let is_chosen = |test: &&SystemTest| {
-        choice.filter.is_none_or(|filter| test.name.contains(filter))
+        choice.filter.is_none_or(|filter| is_meant(test.name, filter))
             && (choice.case.is_none() || test.has_cases)
     };
     TESTS.iter().filter(is_chosen).collect()

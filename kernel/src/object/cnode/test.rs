@@ -50,7 +50,10 @@ fn each_badged_mint_is_an_original_of_its_own() {
     // The later mint stands before the earlier one in the list: nothing but its mark parts the two groups.
     world.revoke(second);
     assert!(world.cap(of_second).is_null());
-    assert!(!world.cap(of_first).is_null() && !world.cap(first).is_null(), "another mint with the same badge");
+    assert!(
+        !world.cap(of_first).is_null() && !world.cap(first).is_null(),
+        "another mint with the same badge"
+    );
     world.revoke(first);
     assert!(world.cap(of_first).is_null());
     world.revoke(endpoint);
