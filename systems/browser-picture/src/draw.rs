@@ -29,11 +29,13 @@ pub fn draw(thumbnail: &Thumbnail<'_>, style: Style, out: &mut dyn Write) -> fmt
     Ok(())
 }
 
-/// Escape sequences are written where a colour changes, and at the end all is back to normal.
+/// Escape sequences are written where a colour changes, and at the end all is back to normal. Below a last
+/// row without a partner the terminal's own background shows.
 fn colour_line(thumbnail: &Thumbnail<'_>, row: u32, out: &mut dyn Write) -> fmt::Result {
+    let grounds = if row + 1 < thumbnail.rows() { &[38, 48][..] } else { &[38] };
     let mut last = [None, None];
     for column in 0..thumbnail.columns() {
-        for (index, ground) in [38, 48].into_iter().enumerate() {
+        for (index, ground) in grounds.iter().enumerate() {
             let pixel @ [red, green, blue] = thumbnail.pixel(column, row + index as u32);
             if last[index] != Some(pixel) {
                 write!(out, "\x1b[{ground};2;{red};{green};{blue}m")?;
@@ -79,6 +81,7 @@ mod test {
     fn colours_change_where_they_must() {
         let text = drawn(2, 2, &[&[1, 2, 3, 1, 2, 3], &[4, 5, 6, 7, 8, 9]], Style::Colour);
         assert_eq!(text, "\x1b[38;2;1;2;3m\x1b[48;2;4;5;6m▀\x1b[48;2;7;8;9m▀\x1b[0m\n");
+        assert_eq!(drawn(1, 1, &[&[1, 2, 3]], Style::Colour), "\x1b[38;2;1;2;3m▀\x1b[0m\n");
     }
 
     #[test]
