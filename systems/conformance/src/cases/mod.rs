@@ -72,6 +72,8 @@ themes! {
     reply,
     faults,
     registers,
+    scheduling,
+    lookup,
 }
 
 /// All cases.

@@ -219,8 +219,6 @@ fn copy_registers_suspends_and_resumes(t: &mut Tester) -> Outcome {
     source.blocks(Syscall::wait(notification))?;
     accepts("TCBCopyRegisters", target.tcb, &[0b1111], &[source.tcb])?;
     // The target repeats the source's call and waits; the source does not any more.
-    let (_, empty) = (t.endpoint()?, NULL);
-    let _ = empty;
     keel::sys::send(notification, Default::default(), [0; 4]);
     source.busy()?;
     let fault = target.fault()?;
