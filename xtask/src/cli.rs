@@ -110,7 +110,7 @@ pub(crate) struct Build {
 Examples:
   cargo xtask test                         everything
   cargo xtask test hello                   what has `hello` in its name
-  cargo xtask test conformance --case untyped::length_first
+  cargo xtask test conformance --case untyped::every_type_is_made
                                            one case of one test
   cargo xtask test --option domains=16     the same tests with another build option")]
 pub(crate) struct Test {
