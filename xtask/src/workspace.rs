@@ -22,6 +22,8 @@ pub(crate) struct Workspace {
 pub(crate) struct Crate {
     /// Its name.
     pub(crate) name: String,
+    /// Whether it makes a program.
+    is_program: bool,
     /// Its directory.
     pub(crate) directory: PathBuf,
 }
@@ -37,6 +39,7 @@ impl Workspace {
             .context("cargo does not understand the workspace")?;
         let crates = metadata.workspace_packages().into_iter().map(|package| Crate {
             name: package.name.to_string(),
+            is_program: package.targets.iter().any(|target| target.is_bin()),
             directory: package.manifest_path.parent().map(PathBuf::from).unwrap_or_default(),
         });
         Ok(Workspace {
@@ -64,9 +67,10 @@ impl Workspace {
     /// The names of all user programs: systems, their children and drivers.
     pub(crate) fn user_programs(&self) -> Vec<&str> {
         let [systems, drivers] = ["systems", "user/drivers"].map(|room| self.root.join(room));
-        let is_program =
+        let is_ours =
             |krate: &&Crate| krate.directory.starts_with(&systems) || krate.directory.starts_with(&drivers);
-        self.crates.iter().filter(is_program).map(|krate| krate.name.as_str()).collect()
+        let crates = self.crates.iter().filter(is_ours).filter(|krate| krate.is_program);
+        crates.map(|krate| krate.name.as_str()).collect()
     }
 
     /// A path as one would type it at the workspace's root.
@@ -87,5 +91,6 @@ mod tests {
         let programs = workspace.user_programs();
         assert!(programs.contains(&"keel-hello") && programs.contains(&"keel-pl011"));
         assert!(!programs.contains(&"keel") && !programs.contains(&"xtask"));
+        assert!(!programs.contains(&"keel-browser-protocol"), "a library");
     }
 }
