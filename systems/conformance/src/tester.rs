@@ -396,6 +396,8 @@ impl Tester {
             }
         };
         step();
+        // While the case slept the idler may have signalled.
+        keel::sys::nb_wait(signal);
         keel::sys::wait(signal);
         Ok(())
     }

@@ -74,6 +74,12 @@ themes! {
     registers,
     scheduling,
     lookup,
+    transfer,
+    derivation,
+    deletion,
+    debug,
+    boot,
+    smc,
 }
 
 /// All cases.
