@@ -36,25 +36,41 @@ impl Addresses {
         addresses
     }
 
-    /// A range of `size` bytes, aligned to the power of two `align`.
+    /// The lowest range of `size` bytes, aligned to the power of two `align`.
     pub fn allocate(&mut self, size: u64, align: u64) -> Result<Range<u64>> {
-        if size == 0 || !align.is_power_of_two() {
-            return Err(Error::BadArgument("size or alignment"));
+        check(size, align)?;
+        let taken = (0..self.count).find_map(|index| {
+            let start = self.free[index].start.checked_next_multiple_of(align)?;
+            self.take(index, start, size)
+        });
+        taken.ok_or(Error::OutOfAddresses)
+    }
+
+    /// The highest range of `size` bytes, aligned to the power of two `align`.
+    ///
+    /// Large pages are mapped there: a page table that was made for small pages stays when they go, and
+    /// would be in the way of a large page at the same place.
+    pub fn allocate_last(&mut self, size: u64, align: u64) -> Result<Range<u64>> {
+        check(size, align)?;
+        let taken = (0..self.count).rev().find_map(|index| {
+            let start = self.free[index].end.checked_sub(size)? & !(align - 1);
+            self.take(index, start, size)
+        });
+        taken.ok_or(Error::OutOfAddresses)
+    }
+
+    /// Takes `size` bytes from `start` on out of a free range, if they lie in it.
+    fn take(&mut self, index: usize, start: u64, size: u64) -> Option<Range<u64>> {
+        let free = self.free[index].clone();
+        let end = start.checked_add(size)?;
+        let splits = start > free.start && end < free.end;
+        if start < free.start || end > free.end || splits && self.count == MAX_RANGES {
+            return None;
         }
-        for index in 0..self.count {
-            let free = self.free[index].clone();
-            let Some(start) = free.start.checked_next_multiple_of(align) else { continue };
-            let Some(end) = start.checked_add(size).filter(|&end| end <= free.end) else { continue };
-            let splits = start > free.start && end < free.end;
-            if splits && self.count == MAX_RANGES {
-                continue;
-            }
-            self.remove(index);
-            self.insert(index, end..free.end);
-            self.insert(index, free.start..start);
-            return Ok(start..end);
-        }
-        Err(Error::OutOfAddresses)
+        self.remove(index);
+        self.insert(index, end..free.end);
+        self.insert(index, free.start..start);
+        Some(start..end)
     }
 
     /// Takes back a range.
@@ -90,9 +106,26 @@ impl Addresses {
     }
 }
 
+fn check(size: u64, align: u64) -> Result {
+    if size == 0 || !align.is_power_of_two() {
+        return Err(Error::BadArgument("size or alignment"));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod test {
     use super::*;
+
+    #[test]
+    fn large_things_go_to_the_other_end() {
+        let mut addresses = Addresses::new(0x1000..0x100_1000);
+        assert_eq!(addresses.allocate_last(0x30_0000, 0x20_0000), Ok(0xc0_0000..0xf0_0000));
+        assert_eq!(addresses.allocate(0x1000, 0x1000), Ok(0x1000..0x2000));
+        assert_eq!(addresses.allocate_last(0x20_0000, 0x20_0000), Ok(0xa0_0000..0xc0_0000));
+        assert_eq!(addresses.allocate_last(0x100_0000, 1), Err(Error::OutOfAddresses));
+        assert!(addresses.allocate_last(0, 1).is_err());
+    }
 
     #[test]
     fn aligns_and_keeps_what_is_skipped() {

@@ -118,7 +118,13 @@ impl SharedMemory {
         let frames = bytes / page_bytes;
         let untyped = resources.untyped(bytes.next_power_of_two().ilog2() as u8)?;
         let first_frame = resources.make_many_or_release(untyped, page, frames)?;
-        let range = match resources.addresses.allocate(bytes, page_bytes) {
+        let addresses = &mut resources.addresses;
+        let range = if large {
+            addresses.allocate_last(bytes, page_bytes)
+        } else {
+            addresses.allocate(bytes, page_bytes)
+        };
+        let range = match range {
             Ok(range) => range,
             Err(error) => {
                 resources.release_many(untyped, first_frame, frames)?;
