@@ -52,10 +52,11 @@ const MAX_SKIPPED: u64 = 10_000;
 /// Slots of a decoder's CSpace, as a power of two.
 const CSPACE_RADIX: u8 = 6;
 
-/// The heap of a decoder: what the programs need anyway, and so many times the file and the output.
-/// That is what the decoders need for the most demanding kinds of files of usual size.
+/// The heap of a decoder: what the programs need anyway, and so many times the file and the output. A
+/// decoder of PNG files copies the file piece by piece into growing memory, holds the pixels before they are
+/// unfiltered and after; one of progressive JPEG files holds coefficients twice as large as the pixels.
 const HEAP_BYTES: u64 = 2 << 20;
-const HEAP_PER_OUTPUT_BYTE: u64 = 3;
+const HEAP_PER_BYTE: u64 = 3;
 /// The heap together with stack and program stays below 128 MiB.
 const MAX_HEAP_BYTES: u64 = 120 << 20;
 
@@ -123,7 +124,7 @@ impl Sandbox {
     }
 
     fn build(&mut self, job: &Job<'_>, input: &SharedMemory, output: &SharedMemory) -> keel::Result<Process> {
-        let heap = HEAP_BYTES + input.len() + HEAP_PER_OUTPUT_BYTE * output.len();
+        let heap = HEAP_BYTES + HEAP_PER_BYTE * (input.len() + output.len());
         Builder::new(job.program)
             .argument(job.argument)
             .stack_bytes(256 << 10)

@@ -149,7 +149,7 @@ impl Household {
             let builder = Builder::new(program)
                 .argument(&argument)
                 .stack_bytes(512 << 10)
-                .cspace_radix(9)
+                .cspace_radix(12)
                 .priority(priority::TAB)
                 .max_controlled_priority(priority::WATCH)
                 .fault_endpoint(self.faults, Member::Tab as u64)
