@@ -31,7 +31,7 @@ const CACHE_BYTES: u64 = 64 << 10;
 const NEIGHBOUR_CACHE_BYTES: u64 = 16 << 10;
 
 /// Memory that the tab builds decoders with, as powers of two: as much as there is.
-const TAB_MEANS: core::ops::RangeInclusive<u8> = 25..=28;
+const TAB_MEANS: core::ops::RangeInclusive<u8> = 24..=28;
 
 /// Badge of the tab at the console; that of the root task is 1.
 const TAB_AT_CONSOLE: u64 = 2;
