@@ -283,7 +283,7 @@ mod tests {
             "run --option nonsense=1",
             "run --root-cnode-bits 99",
             "build --board nonsense",
-            "test --case a b",
+            "test --case",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
