@@ -3,7 +3,6 @@
 //! Resolution of addresses through trees of CNodes, and how it fails.
 #![allow(clippy::unusual_byte_groupings, reason = "digits are grouped by guard and radix")]
 // Digits are grouped as levels of CNodes take them: guard, radix, guard, radix.
-#![allow(clippy::unusual_byte_groupings)]
 
 use super::*;
 use crate::host::Host;
