@@ -115,6 +115,13 @@ static TESTS: &[SystemTest] = &[
         ..BROWSER
     },
     SystemTest {
+        name: "browser-large",
+        input: Some("systems/browser/pictures/large.png"),
+        grey: true,
+        shows: &["picture: PNG, 2000 x 1500, 1 channel, CRC-32 20a0576c", "16 of 16 attacks contained"],
+        ..BROWSER
+    },
+    SystemTest {
         name: "browser-broken-png",
         input: Some("systems/browser/pictures/truncated.png"),
         ends_with: "keel: failure: the picture is broken",
