@@ -93,7 +93,8 @@ static SYSTEMS: &[System] = &[
             "keel-browser-watch",
         ],
         kernel: KernelProfile::Debug,
-        options: &["log=faults"],
+        // A file of 32 MiB in the root task's image takes 8192 slots; and attacks are refused by the thousand.
+        options: &["log=faults", "root-cnode-bits=14"],
         takes_input: true,
         default_input: Some(DEFAULT_PICTURE),
     },
