@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 use super::*;
+use keel_devicetree::Region;
 
 const BASE: u64 = 0x4020_0000;
 
 /// What a table walk finds: the physical address, the attributes, and the size of the page or block.
 fn walk(tables: &Tables, root: Root, address: u64) -> Option<(u64, u64, u32)> {
-    let (mut table, mut bits) = (root.table, root.width as u32);
+    let (base, pool) = tables.pool();
+    let (mut table, mut bits) = ((tables.address(root) - base) as usize / 4096, root.width() as u32);
     loop {
-        let entry = tables.pool[table].0[(address >> bits) as usize % 512];
+        let entry = pool[table].0[(address >> bits) as usize % 512];
         let physical = (entry & entry::ADDRESS) + (address & ((1 << bits) - 1));
         match (entry & 0b11, bits) {
             (0b01, 21 | 30) | (0b11, 12) => return Some((physical, entry & !entry::ADDRESS & !3, bits)),
