@@ -50,6 +50,22 @@ pub enum Trigger {
     Edge,
 }
 
+/// A check of Map of a page. Machines make them in different orders (`invocations.md` §10 to §12), which is seen
+/// where a call has several faults.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PageCheck {
+    /// The address space's identifier stands for it.
+    Space,
+    /// The address is aligned to the page.
+    Alignment,
+    /// All of the page is user level's.
+    Range,
+    /// If the page is mapped already, then here.
+    Place,
+    /// The tables for a page of this size are there.
+    Level,
+}
+
 /// Where the machine keeps registers in [`Registers`], and in which order the interface names them. Indexes into
 /// `Registers`; the orders are those of `invocations.md` §5.1 and `errors-and-faults.md` §4 and §5.
 pub struct RegisterMap {
@@ -112,6 +128,11 @@ pub trait Arch: Sized + 'static {
     const REGISTERS: RegisterMap;
     /// Whether mapping a frame over another one is refused (DeleteFirst) or replaces it (`memory.md` §5).
     const REFUSE_OVERMAP: bool;
+    /// The order in which Map of a page checks: all checks, each once.
+    const PAGE_CHECKS: [PageCheck; 5];
+    /// Whether a page table becomes the root of an address space by assigning an identifier to it, so that roots
+    /// have no type of their own. A root is then a table that is mapped for good.
+    const TABLES_ARE_ROOTS: bool;
     /// The attributes with which the root task's image is mapped: ordinary memory, executable (`boot.md` §3).
     const IMAGE_ATTRIBUTES: u64;
     /// The same for its IPC buffer and BootInfo: not executable where the machine can say so.
@@ -170,8 +191,14 @@ pub trait Arch: Sized + 'static {
     /// Whether `entry` lets user level read and write.
     fn entry_is_writable(entry: u64) -> bool;
     /// Whether a thread can run in the address space of this capability (`invocations.md` §5.2).
+    ///
+    /// Where tables are roots any mapped one is taken; a thread whose table is no root has an empty address space.
     fn is_vspace_root(cap: &Cap) -> bool {
-        matches!(cap, Cap::VSpace(root) if root.asid != 0)
+        match cap {
+            Cap::VSpace(root) => root.asid != 0,
+            Cap::Table(table) => Self::TABLES_ARE_ROOTS && table.mapping.is_some(),
+            _ => false,
+        }
     }
     /// Prepares a new root: kernel mappings where the machine keeps them in each root.
     fn initialise_root(&mut self, _store: &mut Store<Self>, _root: Ref<Table>) {}

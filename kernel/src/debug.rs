@@ -7,7 +7,7 @@
 
 use crate::Kernel;
 use crate::arch::Arch;
-use crate::cap::Cap;
+use crate::cap::{Cap, tag};
 use crate::ipc::fault::Fault;
 use crate::object::Tcb;
 use crate::object::tcb::NAME_BYTES;
@@ -73,7 +73,8 @@ impl<A: Arch> Kernel<A> {
             }
             syscall::DEBUG_CAP_IDENTIFY => {
                 let tag = self.lookup_cap(thread, argument).map_or(0, |slot| self.store[slot].raw.tag());
-                self.store[thread].registers.words[A::REGISTERS.capability] = u64::from(tag);
+                let shown = if tag == tag::VSPACE && A::TABLES_ARE_ROOTS { tag::PAGE_TABLE } else { tag };
+                self.store[thread].registers.words[A::REGISTERS.capability] = u64::from(shown);
             }
             syscall::DEBUG_SNAPSHOT => {
                 let Audit { caps, threads, waiting } = self.audit();

@@ -17,7 +17,7 @@ pub mod random;
 pub mod world;
 
 use crate::Kernel;
-use crate::arch::{Arch, Entry, MachineObject, PagingLabel, RegisterMap, TakenInterrupt, Trigger};
+use crate::arch::{Arch, Entry, MachineObject, PageCheck, PagingLabel, RegisterMap, TakenInterrupt, Trigger};
 use crate::cap::{Cap, RawCap, VmRights, page_bits};
 use crate::error::Error;
 use crate::invocation::{Message, Preempted};
@@ -262,6 +262,10 @@ impl Arch for Host {
         timeout_reply: &places(fault::TIMEOUT_REPLY_REGISTERS),
     };
     const REFUSE_OVERMAP: bool = false;
+    // `invocations.md` §10.
+    const PAGE_CHECKS: [PageCheck; 5] =
+        [PageCheck::Space, PageCheck::Alignment, PageCheck::Place, PageCheck::Range, PageCheck::Level];
+    const TABLES_ARE_ROOTS: bool = false;
     const IMAGE_ATTRIBUTES: u64 = memory::attribute::DEFAULT;
     const DATA_ATTRIBUTES: u64 = memory::attribute::DEFAULT | memory::attribute::EXECUTE_NEVER;
     const IRQ_TRIGGER_LABEL: u64 = label::IRQ_ISSUE_IRQ_HANDLER_TRIGGER;

@@ -138,6 +138,11 @@ impl<A: Arch> Kernel<A> {
             (Cap::Table(table), Some(label @ (PagingLabel::TableMap | PagingLabel::TableUnmap))) => {
                 self.decode_table(table, label, message).map(Invocation::Table)
             }
+            (Cap::VSpace(_), Some(label @ (PagingLabel::TableMap | PagingLabel::TableUnmap)))
+                if A::TABLES_ARE_ROOTS =>
+            {
+                Err(self.refuse_root(label, message))
+            }
             (Cap::AsidControl, Some(PagingLabel::MakePool)) => {
                 self.decode_make_pool(message).map(Invocation::Asid)
             }

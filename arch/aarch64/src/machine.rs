@@ -27,7 +27,9 @@ use core::ops::RangeInclusive;
 use keel_abi::aarch64::registers as order;
 use keel_abi::aarch64::{asid, fault, label, memory, object};
 use keel_kernel::Kernel;
-use keel_kernel::arch::{Arch, Entry, MachineObject, PagingLabel, RegisterMap, TakenInterrupt, Trigger};
+use keel_kernel::arch::{
+    Arch, Entry, MachineObject, PageCheck, PagingLabel, RegisterMap, TakenInterrupt, Trigger,
+};
 use keel_kernel::cap::{Cap, RawCap, VmRights};
 use keel_kernel::error::Error;
 use keel_kernel::invocation::{Message, Preempted};
@@ -213,6 +215,10 @@ impl Arch for Machine {
         timeout_reply: &words(&fault::TIMEOUT_REPLY_REGISTERS),
     };
     const REFUSE_OVERMAP: bool = false;
+    // `invocations.md` §10.
+    const PAGE_CHECKS: [PageCheck; 5] =
+        [PageCheck::Space, PageCheck::Alignment, PageCheck::Place, PageCheck::Range, PageCheck::Level];
+    const TABLES_ARE_ROOTS: bool = false;
     const IMAGE_ATTRIBUTES: u64 = memory::attribute::DEFAULT;
     const DATA_ATTRIBUTES: u64 = memory::attribute::DEFAULT | memory::attribute::EXECUTE_NEVER;
     const IRQ_TRIGGER_LABEL: u64 = label::IRQ_ISSUE_IRQ_HANDLER_TRIGGER;

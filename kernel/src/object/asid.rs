@@ -19,13 +19,17 @@
 //!   place has the machine forget it before the number is given out again.
 //! - **V4** ASID 0 stands for nothing, ever.
 //!
+//! On some machines roots are page tables like others until they are assigned an identifier
+//! ([`Arch::TABLES_ARE_ROOTS`]). Assigning then turns the table's capability, of which there is one because unmapped
+//! tables have no copies, into that of a root; so behind this module there is one kind of root.
+//!
 //! Bound: finding a free number looks at 128 pools or 512 places. Deletion of a pool is one step: its 512 roots are
 //! cut off by forgetting the pool, and the machine forgets all cached translations rather than some.
 
 use super::{Table, bits};
 use crate::Kernel;
 use crate::arch::Arch;
-use crate::cap::{Cap, UntypedCap, VSpaceCap};
+use crate::cap::{Cap, TableCap, UntypedCap, VSpaceCap};
 use crate::cdt::{self, Flags};
 use crate::cspace::{Slot, empty_slot};
 use crate::error::{Error, LookupFailure};
@@ -154,7 +158,7 @@ impl<A: Arch> Kernel<A> {
         message: &Message,
     ) -> Result<Invocation, Error> {
         let (slot, root) = self.extra_cap(message, 0)?;
-        let Cap::VSpace(VSpaceCap { root, asid: 0 }) = root else { return Err(Error::InvalidCapability(1)) };
+        let root = unassigned_root::<A>(root).ok_or(Error::InvalidCapability(1))?;
         match self.asid_pools.pool(base) {
             None => return Err(INVALID_ROOT),
             Some(other) if other != pool => return Err(Error::InvalidCapability(0)),
@@ -220,6 +224,10 @@ impl<A: Arch> Kernel<A> {
     pub fn assigned_space(&self, cap: Cap, number: u64) -> Result<VSpaceCap, Error> {
         match cap {
             Cap::VSpace(space) if space.asid != 0 => Ok(space),
+            // It is not what its identifier stands for: `check_space` refuses it.
+            Cap::Table(TableCap { table, mapping, .. }) if A::TABLES_ARE_ROOTS && mapping.is_some() => {
+                Ok(VSpaceCap { root: table, asid: mapping.asid })
+            }
             _ => Err(Error::InvalidCapability(number)),
         }
     }
@@ -260,6 +268,17 @@ impl<A: Arch> Kernel<A> {
 
 /// The error where an identifier stands for nothing.
 const INVALID_ROOT: Error = Error::FailedLookup { source: false, failure: LookupFailure::InvalidRoot };
+
+/// What can be assigned an identifier: a root without one, or, where tables are roots, one that is hooked in nowhere.
+fn unassigned_root<A: Arch>(cap: Cap) -> Option<Ref<Table>> {
+    match cap {
+        Cap::VSpace(VSpaceCap { root, asid: 0 }) => Some(root),
+        Cap::Table(TableCap { table, mapping, .. }) if A::TABLES_ARE_ROOTS && !mapping.is_some() => {
+            Some(table)
+        }
+        _ => None,
+    }
+}
 
 /// The memory of a pool: an untyped of its very size, not of a device.
 fn pool_memory<A: Arch>(cap: Cap) -> Option<(UntypedCap, Ref<AsidPool>)> {

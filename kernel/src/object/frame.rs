@@ -15,7 +15,7 @@
 //! Bound: a walk, one entry, one page of cached translations.
 
 use crate::Kernel;
-use crate::arch::{Arch, Entry, PagingLabel};
+use crate::arch::{Arch, Entry, PageCheck, PagingLabel};
 use crate::cap::{Cap, FrameCap, Mapping, Rights, VSpaceCap, page_bits};
 use crate::cspace::Slot;
 use crate::error::{Error, LookupFailure};
@@ -70,14 +70,11 @@ impl<A: Arch> Kernel<A> {
         message.require(3)?;
         let (_, space) = self.extra_cap(message, 0)?;
         let space = self.assigned_space(space, 1)?;
-        self.check_space(space, 1)?;
         let address = VirtAddr(self.argument(message, 0));
-        check_page_address::<A>(&frame, space, address)?;
-        let place = self.walk(space.root, address);
-        if place.level != frame.level {
-            let failure = LookupFailure::MissingCapability { bits_left: page_bits(place.level).into() };
-            return Err(Error::FailedLookup { source: false, failure });
+        for check in A::PAGE_CHECKS {
+            self.check_page(check, &frame, space, address)?;
         }
+        let place = self.walk(space.root, address);
         if A::REFUSE_OVERMAP && !frame.mapping.is_some() && self.entry(place) != Entry::Empty {
             return Err(Error::DeleteFirst);
         }
@@ -85,6 +82,34 @@ impl<A: Arch> Kernel<A> {
         let raw = A::page_entry(frame.base, frame.level, rights, self.argument(message, 2));
         let mapping = Mapping { asid: space.asid, address, ..Mapping::NONE };
         Ok(Invocation::Map { slot: message.slot, frame: FrameCap { mapping, ..frame }, place, raw })
+    }
+
+    /// One check of Map.
+    fn check_page(
+        &self,
+        check: PageCheck,
+        frame: &FrameCap,
+        space: VSpaceCap,
+        address: VirtAddr,
+    ) -> Result<(), Error> {
+        let last_offset = (1 << frame.bits()) - 1;
+        match check {
+            PageCheck::Space => self.check_space(space, 1),
+            PageCheck::Alignment if address.0 & last_offset != 0 => Err(Error::Alignment),
+            PageCheck::Range if address.0.checked_add(last_offset).is_none_or(|last| last > A::USER_TOP) => {
+                Err(Error::InvalidArgument(0))
+            }
+            PageCheck::Place if frame.mapping.is_some() => check_same_place(&frame.mapping, space, address),
+            PageCheck::Level => {
+                let level = self.walk(space.root, address).level;
+                if level == frame.level {
+                    return Ok(());
+                }
+                let failure = LookupFailure::MissingCapability { bits_left: page_bits(level).into() };
+                Err(Error::FailedLookup { source: false, failure })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Performs an operation on a frame; the number of result words.
@@ -142,20 +167,12 @@ impl<A: Arch> Kernel<A> {
     }
 }
 
-/// Whether the frame may be mapped at `address` as far as the address and an existing mapping go.
-fn check_page_address<A: Arch>(frame: &FrameCap, space: VSpaceCap, address: VirtAddr) -> Result<(), Error> {
-    let last_offset = (1 << frame.bits()) - 1;
-    if address.0 & last_offset != 0 {
-        return Err(Error::Alignment);
+/// Whether a mapped frame may be mapped at `address` of `space`: only where it is.
+fn check_same_place(mapping: &Mapping, space: VSpaceCap, address: VirtAddr) -> Result<(), Error> {
+    if mapping.asid != space.asid {
+        return Err(Error::InvalidCapability(1));
     }
-    if frame.mapping.is_some() {
-        if frame.mapping.asid != space.asid {
-            return Err(Error::InvalidCapability(1));
-        }
-        return if frame.mapping.address == address { Ok(()) } else { Err(Error::InvalidArgument(0)) };
-    }
-    // The address is aligned, so the sum is the page's last byte and does not overflow.
-    if address.0 | last_offset > A::USER_TOP { Err(Error::InvalidArgument(0)) } else { Ok(()) }
+    if mapping.address == address { Ok(()) } else { Err(Error::InvalidArgument(0)) }
 }
 
 #[cfg(test)]

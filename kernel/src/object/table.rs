@@ -128,6 +128,17 @@ impl<A: Arch> Kernel<A> {
         Ok(Invocation::Map { slot: message.slot, table: TableCap { mapping, ..table }, place })
     }
 
+    /// Why a root, where it is a table that is mapped for good, can be neither mapped nor unmapped
+    /// (`invocations.md` §11).
+    pub(crate) fn refuse_root(&self, label: PagingLabel, message: &Message) -> Error {
+        let is_whole = message.length >= 2 && self.extra_cap(message, 0).is_ok();
+        match label {
+            PagingLabel::TableMap if is_whole => Error::InvalidCapability(0),
+            PagingLabel::TableMap => Error::TruncatedMessage,
+            _ => Error::RevokeFirst,
+        }
+    }
+
     /// Performs an operation on a page table.
     pub fn perform_table(&mut self, operation: Invocation) -> Result<u64, Preempted> {
         match operation {
