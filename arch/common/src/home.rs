@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Where the kernel lies, and how each entry gets at it.
+//!
+//! 1. A [`Home`] has one kernel, made before the first exit to user level.
+//! 2. One core runs in the kernel, with interrupts masked. Each entry takes the kernel once, at its beginning, so no two
+//!    references to it live at the same time.
+
+use core::cell::UnsafeCell;
+use core::mem::MaybeUninit;
+use keel_kernel::Kernel;
+use keel_kernel::arch::Arch;
+use keel_kernel::cspace::Slot;
+use keel_kernel::object::irq::{Interrupts, MAX_IRQS};
+use keel_kernel::store::{DirectMemory, Ref};
+use keel_kernel::units::KernelAddr;
+
+/// The memory of a kernel and of its slots for the notifications of interrupts. For a static.
+pub struct Home<A: Arch> {
+    /// The kernel (1).
+    kernel: UnsafeCell<MaybeUninit<Kernel<A>>>,
+    /// The slots; handed to the store.
+    slots: UnsafeCell<[MaybeUninit<Slot>; MAX_IRQS]>,
+}
+
+// SAFETY: one core runs in the kernel, with interrupts masked (2).
+unsafe impl<A: Arch> Sync for Home<A> {}
+
+impl<A: Arch<Memory = DirectMemory>> Home<A> {
+    /// An empty one.
+    #[expect(clippy::new_without_default, reason = "only for statics")]
+    pub const fn new() -> Self {
+        Self {
+            kernel: UnsafeCell::new(MaybeUninit::uninit()),
+            slots: UnsafeCell::new([const { MaybeUninit::zeroed() }; MAX_IRQS]),
+        }
+    }
+
+    /// Makes a kernel without objects, with so many interrupts.
+    ///
+    /// # Safety
+    /// Called once, on the one core, before [`Home::kernel`].
+    pub unsafe fn make(&'static self, machine: A, interrupts: u32) -> &'static mut Kernel<A> {
+        let slots = KernelAddr(self.slots.get().expose_provenance() as u64);
+        // A static does not lie at address 0.
+        let slots = Ref::at(slots).expect("the kernel lies at address 0");
+        let kernel = Kernel::new(machine, DirectMemory, Interrupts::new(slots, interrupts));
+        // SAFETY: the only reference, as this is called once, before there are entries (1).
+        unsafe { (*self.kernel.get()).write(kernel) }
+    }
+
+    /// The kernel, for one entry.
+    ///
+    /// # Safety
+    /// [`Home::make`] has been called, and what this gave before is not used any more (2).
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "the caller promises that there is no other")]
+    pub unsafe fn kernel(&'static self) -> &'static mut Kernel<A> {
+        // SAFETY: by the caller's promise.
+        unsafe { (*self.kernel.get()).assume_init_mut() }
+    }
+}
+
+/// The thread that runs next, as the address of its TCB; until there is one the core sleeps by `wait`.
+#[inline(always)]
+pub fn next<A: Arch>(kernel: &mut Kernel<A>, wait: fn()) -> u64 {
+    loop {
+        if let Some(tcb) = kernel.core.current {
+            return tcb.address().0;
+        }
+        wait();
+        kernel.handle_irq();
+    }
+}
