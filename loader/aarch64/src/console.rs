@@ -2,9 +2,10 @@
 
 //! The last words of a loader that fails: a PL011 UART that the device tree names, as firmware left it.
 
-use crate::cpu::{Memory, Registers};
+use crate::cpu::{Aarch64, Registers, device};
 use core::fmt;
 use keel_devicetree::DeviceTree;
+use keel_loader::memory::Memory;
 
 /// Offset of the data register (PL011 manual, section 3.2).
 const DATA: u64 = 0x00;
@@ -19,11 +20,11 @@ pub struct Console(Registers);
 
 impl Console {
     /// The UART that the tree chooses for output, or else the first one of the kind.
-    pub fn find(tree: &DeviceTree<'_>, memory: &mut Memory) -> Option<Self> {
+    pub fn find(tree: &DeviceTree<'_>, memory: &mut Memory<Aarch64>) -> Option<Self> {
         const KIND: &str = "arm,pl011";
         let chosen = tree.console().filter(|node| node.is_compatible(KIND));
         let registers = chosen.or_else(|| tree.compatible(KIND))?.regions().next()?;
-        memory.device(registers).ok().map(Self)
+        device(memory, registers).ok().map(Self)
     }
 }
 

@@ -6,24 +6,18 @@
 //! interrupts masked, at EL2 or EL1, the image at any 2 MiB boundary and clean to the point of coherency.
 //!
 //! 1. One core runs, with interrupts masked, from entry to hand-over.
-//! 2. [`Memory`] exists once. It maps a region before it gives it out, and gives out no two regions that
-//!    overlap unless both are only read. The loader's own image was given out first.
-//! 3. A region is memory, or a device's registers, because the device tree says so: that is the one thing
-//!    the loader has to believe.
+//! 2. The loader's own image is given out by [`Memory`] once, to itself.
 
 use core::arch::{asm, naked_asm};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
-use keel_aarch64_tables::{Error, Kind, MAIR, Root, Table, Tables, Width};
+use keel_aarch64_tables::{Error, Format, MAIR, Table, Width};
 use keel_loader::Region;
-use keel_loader::plan::BLOCK_BITS;
+use keel_loader::memory::{Memory, Processor};
 
 /// How many tables there are: a root each for loader and kernel, and for each of the five regions that are
 /// mapped one table of the second level and two of the third, with room for more.
 const TABLES: usize = 24;
-
-/// How many regions can be given out.
-const CLAIMS: usize = 8;
 
 /// Bytes of the stack.
 const STACK_BYTES: usize = 32 << 10;
@@ -189,135 +183,77 @@ extern "C" fn fault() -> ! {
     ))
 }
 
-/// Physical memory, as far as it was given out.
-pub struct Memory {
-    /// The tables in use.
-    tables: Tables<'static>,
-    /// The root of the lower half, in which everything appears at its physical address.
-    identity: Root,
-    /// What was given out, and whether somebody writes it.
-    claims: [Option<(Region, Access)>; CLAIMS],
-}
+/// The machine, for the common part of the loader.
+pub struct Aarch64;
 
-/// What a region was given out for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
-    Read,
-    Write,
-}
+impl Processor for Aarch64 {
+    type Format = Format;
+    const WIDTH: Width = Width::Bits48;
 
-impl Memory {
-    /// Maps the loader and `tree`, turns the MMU on and gives access to all other memory. Only the first call
-    /// gets it. Before, memory is uncached, and nothing but this module should be busy.
-    pub fn take(tree: Region) -> Result<Self, Error> {
-        static TAKEN: AtomicBool = AtomicBool::new(false);
-        // No read-modify-write: exclusive accesses need the MMU. One core runs (1).
-        assert!(!TAKEN.load(Ordering::Relaxed), "memory is taken once");
-        TAKEN.store(true, Ordering::Relaxed);
-        let pool = &raw mut POOL;
-        let base = pool.addr() as u64;
-        // SAFETY: the only reference to the pool, as this code runs once.
-        let pool = unsafe { &mut *pool };
-        let mut tables = Tables::new(pool, base);
-        let identity = tables.root(Width::Bits48)?;
-        let mut memory = Self { tables, identity, claims: [None; CLAIMS] };
-        let image = own_image();
-        memory.claim(image, Access::Write)?;
-        // Not claimed yet: how large the tree is will be known when its header has been read.
-        memory.map(identity, tree.start(), tree, Kind::Anything)?;
-        // SAFETY: the tables map this code, its data and stack at the addresses they have now.
-        unsafe { mmu_on(memory.tables.address(identity)) };
-        Ok(memory)
-    }
-
-    /// A region of memory to read.
-    pub fn read(&mut self, region: Region) -> Result<&'static [u8], Error> {
-        self.claim(region, Access::Read)?;
-        // SAFETY: mapped, and nobody writes it (2); it is memory (3).
-        Ok(unsafe { core::slice::from_raw_parts(region.start() as *const u8, region.size() as usize) })
-    }
-
-    /// A region of memory to write.
-    pub fn write(&mut self, region: Region) -> Result<&'static mut [u8], Error> {
-        self.claim(region, Access::Write)?;
-        // SAFETY: mapped, and nobody else has it (2); it is memory (3).
-        Ok(unsafe { core::slice::from_raw_parts_mut(region.start() as *mut u8, region.size() as usize) })
-    }
-
-    /// A device's registers, 32 bits each.
-    pub fn device(&mut self, region: Region) -> Result<Registers, Error> {
-        self.map(self.identity, region.start(), region, Kind::Device)?;
-        Ok(Registers(region))
-    }
-
-    /// Gives a region out unless that would make it shared and written (2).
-    fn claim(&mut self, region: Region, access: Access) -> Result<(), Error> {
-        let hit = |&(other, used): &(Region, Access)| {
-            other.overlaps(region) && (used == Access::Write || access == Access::Write)
-        };
-        if self.claims.iter().flatten().any(hit) || region.start() == 0 {
-            return Err(Error::Conflict);
-        }
-        let free = self.claims.iter_mut().find(|claim| claim.is_none()).ok_or(Error::OutOfTables)?;
-        *free = Some((region, access));
-        self.map(self.identity, region.start(), region, Kind::Anything)
-    }
-
-    /// Where the loader itself lies.
-    pub fn own_image(&self) -> Region {
-        own_image()
-    }
-
-    /// Maps all 2 MiB blocks that a region touches, so that the region appears at `at`. The kernel expects
-    /// such blocks, and with them a handful of tables does for any machine.
-    fn map(&mut self, root: Root, at: u64, region: Region, kind: Kind) -> Result<(), Error> {
-        let blocks = region.grow_to(BLOCK_BITS).ok_or(Error::BadAddress)?;
-        let at = at.wrapping_sub(region.start() - blocks.start());
-        let result = self.tables.map(root, at, blocks, kind);
+    fn written() {
         // SAFETY: barriers; the walker sees the new entries before the next access.
         unsafe { asm!("dsb ish", "isb") };
-        result
     }
 
-    /// Maps the kernel where it is linked and jumps to it with the arguments of the hand-over convention.
-    pub fn start_kernel(mut self, kernel: Region, linked_at: u64, entry: u64, arguments: [u64; 6]) -> Error {
-        let root = match self.kernel_root(kernel, linked_at) {
-            Ok(root) => root,
-            Err(error) => return error,
-        };
-        // SAFETY: the caller loaded the kernel to this region; nothing here is used any more.
-        unsafe {
-            make_executable(kernel);
-            asm!(
-                "msr ttbr1_el1, {root}",
-                "mrs {tcr}, tcr_el1",
-                "bic {tcr}, {tcr}, #(1 << 23)", // EPD1: walk the upper half too
-                "msr tcr_el1, {tcr}",
-                "msr tpidr_el1, xzr",           // the logical number of this core
-                "isb",
-                "tlbi vmalle1",
-                "dsb nsh",
-                "isb",
-                "br {entry}",
-                root = in(reg) root,
-                tcr = in(reg) 0_u64,
-                entry = in(reg) entry,
-                in("x0") arguments[0],
-                in("x1") arguments[1],
-                in("x2") arguments[2],
-                in("x3") arguments[3],
-                in("x4") arguments[4],
-                in("x5") arguments[5],
-                options(noreturn),
-            )
-        }
+    unsafe fn paging_on(root: u64) {
+        // SAFETY: the caller's promise is the same.
+        unsafe { mmu_on(root) };
     }
+}
 
-    /// The tables of the upper half: the kernel alone.
-    fn kernel_root(&mut self, kernel: Region, linked_at: u64) -> Result<u64, Error> {
-        let root = self.tables.root(Width::Bits48)?;
-        self.map(root, linked_at, kernel, Kind::Anything)?;
-        Ok(self.tables.address(root))
+/// Takes physical memory over. Only the first call gets it.
+pub fn take_memory(tree: Region) -> Result<Memory<Aarch64>, Error> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    // No read-modify-write: exclusive accesses need the MMU. One core runs (1).
+    assert!(!TAKEN.load(Ordering::Relaxed), "memory is taken once");
+    TAKEN.store(true, Ordering::Relaxed);
+    // SAFETY: this code runs once: the only reference to the pool, and the MMU is off.
+    unsafe { Memory::take(&mut *&raw mut POOL, own_image(), tree) }
+}
+
+/// A device's registers, 32 bits each.
+pub fn device(memory: &mut Memory<Aarch64>, region: Region) -> Result<Registers, Error> {
+    memory.map_device(region)?;
+    Ok(Registers(region))
+}
+
+/// Maps the kernel where it is linked and jumps to it with the arguments of the hand-over convention.
+pub fn start_kernel(
+    mut memory: Memory<Aarch64>,
+    kernel: Region,
+    linked_at: u64,
+    entry: u64,
+    arguments: [u64; 6],
+) -> Error {
+    let root = match memory.kernel_root(kernel, linked_at) {
+        Ok(root) => root,
+        Err(error) => return error,
+    };
+    // SAFETY: the caller loaded the kernel to this region; nothing here is used any more.
+    unsafe {
+        make_executable(kernel);
+        asm!(
+            "msr ttbr1_el1, {root}",
+            "mrs {tcr}, tcr_el1",
+            "bic {tcr}, {tcr}, #(1 << 23)", // EPD1: walk the upper half too
+            "msr tcr_el1, {tcr}",
+            "msr tpidr_el1, xzr",           // the logical number of this core
+            "isb",
+            "tlbi vmalle1",
+            "dsb nsh",
+            "isb",
+            "br {entry}",
+            root = in(reg) root,
+            tcr = in(reg) 0_u64,
+            entry = in(reg) entry,
+            in("x0") arguments[0],
+            in("x1") arguments[1],
+            in("x2") arguments[2],
+            in("x3") arguments[3],
+            in("x4") arguments[4],
+            in("x5") arguments[5],
+            options(noreturn),
+        )
     }
 }
 
@@ -353,7 +289,7 @@ pub struct Registers(Region);
 impl Registers {
     /// Reads the register at a byte offset.
     pub fn read(&self, offset: u64) -> u32 {
-        // SAFETY: within a region mapped as a device, aligned; `at` has checked.
+        // SAFETY: within a region mapped as a device (`device`), aligned; `at` has checked.
         unsafe { core::ptr::read_volatile(self.at(offset)) }
     }
 
