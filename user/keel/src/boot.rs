@@ -16,10 +16,8 @@ pub use keel_abi::bootinfo::BootInfo;
 
 use crate::{
     addresses::Addresses,
-    arch::abi as machine,
-    cap::{
-        AsidControl, AsidPool, CNode, CPtr, Cap, DomainSet, Frame, IrqControl, SchedContext, Smc, Tcb, VSpace,
-    },
+    arch::{abi as machine, interrupt_number},
+    cap::{AsidControl, AsidPool, CNode, CPtr, Cap, DomainSet, Frame, IrqControl, SchedContext, Tcb, VSpace},
     console::{self, Sink},
     device::DeviceMemory,
     error::{Error, Result},
@@ -49,7 +47,8 @@ pub const DOMAIN_SET: Cap<DomainSet> = Cap::at(slot::DOMAIN_SET);
 /// The time that the root task runs on.
 pub const SCHED_CONTEXT: Cap<SchedContext> = Cap::at(slot::INIT_SCHED_CONTEXT);
 /// The right to call the firmware; there in some kernels only.
-pub const SMC: Cap<Smc> = Cap::at(slot::SMC);
+#[cfg(not(all(target_os = "none", target_arch = "riscv64")))]
+pub const SMC: Cap<crate::cap::Smc> = Cap::at(slot::SMC);
 
 /// What a root task's `main` gets.
 pub struct Root {
@@ -61,9 +60,34 @@ pub struct Root {
     uart: Option<DeviceMemory>,
 }
 
+/// How a serial port is programmed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UartKind {
+    /// As Arm's PL011.
+    Pl011,
+    /// As National Semiconductor's 16550.
+    Ns16550,
+}
+
+impl UartKind {
+    /// The kinds that are known, by their names in device trees.
+    const NAMES: [(&str, Self); 3] =
+        [("arm,pl011", Self::Pl011), ("ns16550a", Self::Ns16550), ("ns16550", Self::Ns16550)];
+
+    /// The name of its driver program.
+    pub const fn driver(self) -> &'static str {
+        match self {
+            Self::Pl011 => "keel-pl011",
+            Self::Ns16550 => "keel-ns16550",
+        }
+    }
+}
+
 /// A serial port of the device tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UartInfo {
+    /// How it is programmed.
+    pub kind: UartKind,
     /// Physical address of its registers.
     pub paddr: u64,
     /// Its interrupt's number with the interrupt controller.
@@ -111,9 +135,9 @@ impl Root {
     pub fn open_console(&mut self) -> Result {
         let uart = self.uart_info().ok_or(Error::Missing("serial port in the device tree"))?;
         let device = DeviceMemory::map(&mut self.resources, uart.paddr, PAGE_BYTES)?;
-        // SAFETY: the device tree says that a PL011 is there; it is mapped for the console alone, as
+        // SAFETY: the device tree says that such a port is there; it is mapped for the console alone, as
         // `close_console` changes the sink before it unmaps.
-        console::set_sink(unsafe { Sink::uart(device.address() as usize) });
+        console::set_sink(unsafe { Sink::uart(uart.kind, device.address() as usize) });
         self.uart = Some(device);
         Ok(())
     }
@@ -145,31 +169,30 @@ fn find_chunk(mut extra: &[u8], id: u64) -> Option<&[u8]> {
     None
 }
 
-const PL011: &str = "arm,pl011";
-
 fn find_uart(tree: Fdt<'_>) -> Option<UartInfo> {
     let chosen = tree.find_node("/chosen");
     let named = chosen.as_ref().and_then(|chosen| chosen.property("stdout-path"));
     let path = named.as_ref().and_then(|property| property.value_as::<&str>().ok());
     let named = path.and_then(|path| tree.find_node(path.split(':').next()?));
-    named.and_then(describe_uart).or_else(|| tree.root().children().find_map(describe_uart))
+    named.and_then(describe_uart).or_else(|| first_uart(tree.root()))
 }
 
-/// Reads a PL011's node: `reg` and the first of its `interrupts`.
+/// The first serial port among the root's children and theirs: boards may have their devices on a bus.
+fn first_uart(root: FdtNode<'_>) -> Option<UartInfo> {
+    let devices = || root.children();
+    devices()
+        .find_map(describe_uart)
+        .or_else(|| devices().flat_map(|bus| bus.children()).find_map(describe_uart))
+}
+
+/// Reads a serial port's node: `reg` and the first of its `interrupts`.
 fn describe_uart(node: FdtNode<'_>) -> Option<UartInfo> {
-    if !node.is_compatible(PL011) {
-        return None;
-    }
+    let (_, kind) = UartKind::NAMES.into_iter().find(|(name, _)| node.is_compatible(name))?;
     let paddr = node.reg().ok()??.next()?.address::<u64>().ok()?;
     let interrupts = node.property("interrupts")?;
-    let mut cells = interrupts
-        .value()
-        .chunks_exact(4)
-        .map(|cell| u32::from_be_bytes(cell.try_into().unwrap_or_default()));
-    let (kind, number) = (cells.next()?, cells.next()?);
-    // The interrupt controller's binding: kind 0 counts from shared interrupt 32, 1 from private 16.
-    let first = if kind == 0 { 32 } else { 16 };
-    Some(UartInfo { paddr, irq: first + u64::from(number) })
+    let words = interrupts.value().chunks_exact(4);
+    let words = words.map(|word| u32::from_be_bytes(word.try_into().unwrap_or_default()));
+    Some(UartInfo { kind, paddr, irq: interrupt_number(words)? })
 }
 
 #[cfg(test)]
@@ -211,7 +234,7 @@ mod test {
         let width = cells(&[2]);
         tree.root = node("", &[("#address-cells", &width), ("#size-cells", &width)]);
         for (name, make, address, irq) in [
-            ("serial@8000000", &b"ns16550a\0"[..], 0x0800_0000, 5),
+            ("serial@8000000", &b"intel,xscale-uart\0"[..], 0x0800_0000, 5),
             ("pl011@9040000", b"arm,pl011\0arm,primecell\0", 0x0904_0000, 8),
             ("pl011@9000000", b"arm,pl011\0arm,primecell\0", 0x0900_0000, 1),
         ] {
@@ -228,8 +251,8 @@ mod test {
     #[test]
     fn the_console_is_the_port_that_is_chosen_or_the_first() {
         let find = |stdout| find_uart(Fdt::new(&machine(stdout)).unwrap());
-        let first = Some(UartInfo { paddr: 0x0904_0000, irq: 40 });
-        let second = Some(UartInfo { paddr: 0x0900_0000, irq: 33 });
+        let first = Some(UartInfo { kind: UartKind::Pl011, paddr: 0x0904_0000, irq: 40 });
+        let second = Some(UartInfo { kind: UartKind::Pl011, paddr: 0x0900_0000, irq: 33 });
         assert_eq!(find(None), first);
         assert_eq!(find(Some(b"/pl011@9000000\0")), second);
         assert_eq!(find(Some(b"/pl011@9000000:115200n8\0")), second);

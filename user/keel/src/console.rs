@@ -15,8 +15,8 @@
 //! message registers only, 32 bytes at a time.
 //!
 //! Invariants:
-//! 1. The address of a `Uart` sink is that of a PL011's registers, mapped for this console alone;
-//!    [`Sink::uart`], which is unsafe, is the only way to make one.
+//! 1. The address of a `Pl011` or `Ns16550` sink is that of such a port's registers, mapped for this console
+//!    alone; [`Sink::uart`], which is unsafe, is the only way to make one.
 
 use core::{
     fmt,
@@ -28,9 +28,11 @@ use arm_pl011_uart::{PL011Registers, Uart, UniqueMmioPointer};
 use keel_abi::message::MessageInfo;
 
 use crate::{
+    boot::UartKind,
     cap::{CPtr, Cap, Endpoint},
     error::{Error, Result},
     ipc::word_of_bytes,
+    ns16550::{Ns16550, Ns16550Registers, QUEUE_BYTES},
     sys,
 };
 
@@ -65,7 +67,8 @@ pub struct Sink(Kind);
 enum Kind {
     None,
     Debug,
-    Uart(usize),
+    Pl011(usize),
+    Ns16550(usize),
     Driver(Cap<Endpoint>),
 }
 
@@ -80,20 +83,24 @@ impl Sink {
         Self(Kind::Driver(endpoint))
     }
 
-    /// The PL011 whose registers are mapped at this address.
+    /// The serial port of this kind whose registers are mapped at this address.
     ///
     /// # Safety
     /// As long as this is the sink, the registers stay mapped there and nothing else in this program
     /// uses them.
-    pub const unsafe fn uart(address: usize) -> Self {
-        Self(Kind::Uart(address))
+    pub const unsafe fn uart(kind: UartKind, address: usize) -> Self {
+        Self(match kind {
+            UartKind::Pl011 => Kind::Pl011(address),
+            UartKind::Ns16550 => Kind::Ns16550(address),
+        })
     }
 
     fn pack(self) -> (usize, u64) {
         match self.0 {
             Kind::None => (0, 0),
             Kind::Debug => (1, 0),
-            Kind::Uart(address) => (2, address as u64),
+            Kind::Pl011(address) => (2, address as u64),
+            Kind::Ns16550(address) => (4, address as u64),
             Kind::Driver(endpoint) => (3, endpoint.cptr().bits()),
         }
     }
@@ -101,7 +108,8 @@ impl Sink {
     fn unpack(kind: usize, value: u64) -> Self {
         Self(match kind {
             1 => Kind::Debug,
-            2 => Kind::Uart(value as usize),
+            2 => Kind::Pl011(value as usize),
+            4 => Kind::Ns16550(value as usize),
             3 => Kind::Driver(Cap::new(CPtr::new(value))),
             _ => Kind::None,
         })
@@ -111,7 +119,8 @@ impl Sink {
         match self.0 {
             Kind::None => {}
             Kind::Debug => bytes.iter().for_each(|&byte| sys::debug::put_char(byte)),
-            Kind::Uart(address) => write_uart(address, bytes),
+            Kind::Pl011(address) => write_pl011(address, bytes),
+            Kind::Ns16550(address) => write_ns16550(address, bytes),
             Kind::Driver(endpoint) => {
                 bytes.chunks(protocol::MAX_BYTES).for_each(|piece| write_driver(endpoint, piece))
             }
@@ -135,7 +144,7 @@ pub fn sink() -> Sink {
     Sink::unpack(KIND.load(Ordering::Acquire), VALUE.load(Ordering::Acquire))
 }
 
-fn write_uart(address: usize, bytes: &[u8]) {
+fn write_pl011(address: usize, bytes: &[u8]) {
     let Some(registers) = NonNull::new(address as *mut PL011Registers) else { return };
     // SAFETY: by invariant 1 these are a PL011's registers, mapped, and used by nobody else; the
     // pointer lives until the end of this function only.
@@ -145,6 +154,19 @@ fn write_uart(address: usize, bytes: &[u8]) {
             core::hint::spin_loop();
         }
         uart.write_word(byte);
+    }
+}
+
+fn write_ns16550(address: usize, bytes: &[u8]) {
+    let Some(registers) = NonNull::new(address as *mut Ns16550Registers) else { return };
+    // SAFETY: by invariant 1 these are a 16550's registers, mapped, and used by nobody else; the
+    // pointer lives until the end of this function only.
+    let mut port = Ns16550::new(unsafe { UniqueMmioPointer::new(registers) });
+    for piece in bytes.chunks(QUEUE_BYTES) {
+        while !port.is_empty() {
+            core::hint::spin_loop();
+        }
+        piece.iter().for_each(|&byte| port.send(byte));
     }
 }
 

@@ -7,20 +7,28 @@ use core::fmt;
 use keel_abi::fault;
 
 use crate::{
-    arch::abi::{fault as machine, registers::Register},
+    arch::abi::{
+        fault as machine,
+        registers::{self, Register},
+    },
     error::LookupFailure,
     ipc::Received,
     rt::Ending,
 };
 
-/// Where the program counter stands in an UnknownSyscall message.
-const UNKNOWN_SYSCALL_PC: usize = {
+/// Where a register stands in an UnknownSyscall message.
+const fn unknown_syscall_word(register: Register) -> usize {
     let mut index = 0;
-    while machine::UNKNOWN_SYSCALL_REGISTERS[index] as usize != Register::Pc as usize {
+    while machine::UNKNOWN_SYSCALL_REGISTERS[index] as usize != register as usize {
         index += 1;
     }
     index
-};
+}
+
+/// Where the program counter stands.
+const UNKNOWN_SYSCALL_PC: usize = unknown_syscall_word(Register::Pc);
+/// Where the registers that a system call has its arguments in begin.
+const UNKNOWN_SYSCALL_ARGUMENTS: usize = unknown_syscall_word(registers::CAPABILITY);
 
 /// A fault message, decoded. Read it before anything else is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +50,7 @@ pub enum Fault {
         pc: u64,
         /// The number.
         number: u64,
-        /// The first seven registers at the call.
+        /// The first seven argument registers at the call.
         registers: [u64; 7],
     },
     /// An instruction that the machine refuses.
@@ -89,7 +97,7 @@ impl Fault {
             fault::UNKNOWN_SYSCALL => Self::UnknownSyscall {
                 pc: word(UNKNOWN_SYSCALL_PC),
                 number: word(machine::UNKNOWN_SYSCALL_NUMBER),
-                registers: core::array::from_fn(word),
+                registers: core::array::from_fn(|index| word(UNKNOWN_SYSCALL_ARGUMENTS + index)),
             },
             fault::USER_EXCEPTION => Self::UserException {
                 pc: word(0),

@@ -149,7 +149,7 @@
 //!
 //! # Machines
 //!
-//! aarch64. What depends on the machine is in `arch`; the crate also builds on the host, where its tests
+//! aarch64 and riscv64. What depends on the machine is in `arch`; the crate also builds on the host, where its tests
 //! run, with a scripted kernel in the place of the real one.
 #![no_std]
 
@@ -171,6 +171,7 @@ pub mod fault;
 pub mod heap;
 pub mod ipc;
 pub mod memory;
+pub mod ns16550;
 pub mod process;
 #[cfg(target_os = "none")]
 pub mod provoke;

@@ -32,9 +32,8 @@ use crate::{
         registers::TLS_BASE,
     },
     cap::{
-        Attributes, Blueprint, Budget, CNode, CNodeData, CPtr, CacheOperation, Cap, Endpoint, Frame,
-        Notification, PageTable, Registers, Rights, SchedContext, SchedParams, SlotPath, Tcb, Untyped,
-        VSpace,
+        Attributes, Blueprint, Budget, CNode, CNodeData, CPtr, Cap, Endpoint, Frame, Notification, PageTable,
+        Registers, Rights, SchedContext, SchedParams, SlotPath, Tcb, Untyped, VSpace,
     },
     elf::{Access, Program},
     error::{Error, Result},
@@ -47,7 +46,7 @@ use crate::{
 pub const PROCESS_SLOTS: u64 = 7;
 
 /// Where free addresses of a child end.
-const ADDRESS_END: u64 = 1 << 46;
+const ADDRESS_END: u64 = crate::arch::ADDRESS_END;
 
 /// A capability for a child.
 #[derive(Clone, Copy, Debug)]
@@ -572,7 +571,7 @@ impl Site<'_> {
         let frame = self.process.slot(Slot::Passing).cap::<Frame>();
         frame.map(self.process.vspace(), vaddr, rights, attributes)?;
         if attributes == Attributes::CODE {
-            frame.maintain(CacheOperation::UnifyInstruction, 0, page_bytes)?;
+            frame.make_executable(page_bytes)?;
         }
         self.stow(frame.cptr())
     }

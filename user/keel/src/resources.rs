@@ -14,7 +14,7 @@ use core::ops::Range;
 
 use crate::{
     addresses::Addresses,
-    arch::abi as machine,
+    arch::object as machine,
     cap::{
         AsidPool, Attributes, Blueprint, CNode, CPtr, Cap, FixedSize, Frame, PageTable, Rights, SchedContext,
         SchedControl, SlotPath, Tcb, Untyped, VSpace,
@@ -25,10 +25,10 @@ use crate::{
 };
 
 /// Bytes of a small page.
-pub const PAGE_BYTES: u64 = 1 << machine::object::SMALL_PAGE_BITS;
+pub const PAGE_BYTES: u64 = 1 << machine::SMALL_PAGE_BITS;
 
 /// Bytes of a large page.
-pub const LARGE_PAGE_BYTES: u64 = 1 << machine::object::LARGE_PAGE_BITS;
+pub const LARGE_PAGE_BYTES: u64 = 1 << machine::LARGE_PAGE_BITS;
 
 /// Size of the chunks that small objects are cut from.
 const CHUNK_BITS: u8 = 16;
@@ -348,7 +348,7 @@ pub fn map_with(
             Err(InvocationError::FailedLookup {
                 failure: LookupFailure::MissingCapability { bits_left },
                 ..
-            }) if bits_left > u64::from(machine::object::SMALL_PAGE_BITS) => {
+            }) if bits_left > u64::from(machine::SMALL_PAGE_BITS) => {
                 make_table()?.map(vspace, vaddr)?;
             }
             other => return other.map_err(Error::from),
@@ -358,7 +358,7 @@ pub fn map_with(
 }
 
 /// Page tables between a root and a small page.
-pub const MAX_TABLES: u64 = 3;
+pub const MAX_TABLES: u64 = crate::arch::MAX_TABLES;
 
 #[cfg(test)]
 mod test {

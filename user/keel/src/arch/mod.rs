@@ -6,21 +6,25 @@
 //! Each architecture offers the same few functions. On the host, where unit tests run, a scripted
 //! kernel takes the trap's place, and plays the kernel of an aarch64 machine.
 
-#[cfg(target_arch = "aarch64")]
+mod facts;
+pub use facts::*;
+
+#[cfg(all(target_os = "none", target_arch = "aarch64"))]
 mod aarch64;
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_os = "none", target_arch = "aarch64"))]
 pub use aarch64::*;
-#[cfg(target_arch = "aarch64")]
-pub use keel_abi::aarch64 as abi;
+
+#[cfg(all(target_os = "none", target_arch = "riscv64"))]
+mod riscv64;
+#[cfg(all(target_os = "none", target_arch = "riscv64"))]
+pub use riscv64::*;
 
 #[cfg(not(target_os = "none"))]
 pub(crate) mod host;
 #[cfg(not(target_os = "none"))]
 pub use host::*;
-#[cfg(not(target_os = "none"))]
-pub use keel_abi::aarch64 as abi;
 
-#[cfg(all(target_os = "none", not(target_arch = "aarch64")))]
+#[cfg(all(target_os = "none", not(any(target_arch = "aarch64", target_arch = "riscv64"))))]
 compile_error!("this crate knows no user-level machine of this architecture yet");
 
 /// What a trap takes in, besides the system call's number.
@@ -46,6 +50,3 @@ pub struct Output {
     /// Message words 0–3.
     pub words: [u64; 4],
 }
-
-/// The machine's number in ELF files.
-pub const ELF_MACHINE: u16 = ::elf::abi::EM_AARCH64;

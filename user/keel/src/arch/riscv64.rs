@@ -102,6 +102,12 @@ pub fn memory_barrier() {
     unsafe { asm!("fence", options(nostack, preserves_flags)) };
 }
 
+/// Makes instructions that were written by this processor visible to its instruction fetch.
+pub fn unify_instructions() {
+    // SAFETY: a fence has no other effect.
+    unsafe { asm!("fence.i", options(nostack, preserves_flags)) };
+}
+
 /// Ends the thread on an instruction that is illegal everywhere: a UserException.
 pub fn abort() -> ! {
     // SAFETY: `unimp` faults; the thread never goes on behind it.

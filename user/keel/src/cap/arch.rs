@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Address spaces of aarch64: frames, page tables, address space identifiers.
+//! Address spaces: frames, page tables, address space identifiers.
 
 use super::{Blueprint, Cap, FixedSize, Invoked, Rights, SlotPath, Untyped, invoke};
-use crate::arch::abi::label;
+use crate::arch::{abi::label, attributes};
 
 /// A frame of memory, of any size.
 pub enum Frame {}
@@ -28,9 +28,6 @@ pub enum AsidControl {}
 /// A pool of address space identifiers.
 pub enum AsidPool {}
 
-/// The right to call the firmware.
-pub enum Smc {}
-
 /// Size of the untyped memory that becomes an ASID pool.
 pub const ASID_POOL_BITS: u8 = 12;
 
@@ -40,11 +37,11 @@ pub struct Attributes(u64);
 
 impl Attributes {
     /// Ordinary memory, executable.
-    pub const CODE: Self = Self(0b001);
+    pub const CODE: Self = Self(attributes::CODE);
     /// Ordinary memory, not executable.
-    pub const DATA: Self = Self(0b101);
+    pub const DATA: Self = Self(attributes::DATA);
     /// Device registers: not cached, not reordered, not executable.
-    pub const DEVICE: Self = Self(0b100);
+    pub const DEVICE: Self = Self(attributes::DEVICE);
 
     /// Attributes from the bits of the interface (`memory.md` §3).
     pub const fn from_bits(bits: u64) -> Self {
@@ -54,39 +51,6 @@ impl Attributes {
     /// The bits of the interface.
     pub const fn bits(self) -> u64 {
         self.0
-    }
-}
-
-/// What is done to the caches for a range of memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CacheOperation {
-    /// Writes dirty data back.
-    CleanData,
-    /// Throws data away.
-    InvalidateData,
-    /// Writes dirty data back and throws it away.
-    CleanInvalidateData,
-    /// Makes written instructions visible to instruction fetch.
-    UnifyInstruction,
-}
-
-impl CacheOperation {
-    const fn frame_label(self) -> u64 {
-        match self {
-            Self::CleanData => label::PAGE_CLEAN_DATA,
-            Self::InvalidateData => label::PAGE_INVALIDATE_DATA,
-            Self::CleanInvalidateData => label::PAGE_CLEAN_INVALIDATE_DATA,
-            Self::UnifyInstruction => label::PAGE_UNIFY_INSTRUCTION,
-        }
-    }
-
-    const fn vspace_label(self) -> u64 {
-        match self {
-            Self::CleanData => label::VSPACE_CLEAN_DATA,
-            Self::InvalidateData => label::VSPACE_INVALIDATE_DATA,
-            Self::CleanInvalidateData => label::VSPACE_CLEAN_INVALIDATE_DATA,
-            Self::UnifyInstruction => label::VSPACE_UNIFY_INSTRUCTION,
-        }
     }
 }
 
@@ -106,11 +70,6 @@ impl Cap<Frame> {
     pub fn address(self) -> Invoked<u64> {
         invoke(self.cptr(), label::PAGE_GET_ADDRESS, &[], &[]).map(|reply| reply.word(0))
     }
-
-    /// Maintains the caches for the bytes `start..end` of the frame, which must be mapped.
-    pub fn maintain(self, operation: CacheOperation, start: u64, end: u64) -> Invoked {
-        invoke(self.cptr(), operation.frame_label(), &[start, end], &[]).map(drop)
-    }
 }
 
 impl Cap<PageTable> {
@@ -122,13 +81,6 @@ impl Cap<PageTable> {
     /// Takes the table out; all that was mapped below it is gone.
     pub fn unmap(self) -> Invoked {
         invoke(self.cptr(), label::PAGE_TABLE_UNMAP, &[], &[]).map(drop)
-    }
-}
-
-impl Cap<VSpace> {
-    /// Maintains the caches for the addresses `start..end`, which must lie in one mapped page.
-    pub fn maintain(self, operation: CacheOperation, start: u64, end: u64) -> Invoked {
-        invoke(self.cptr(), operation.vspace_label(), &[start, end], &[]).map(drop)
     }
 }
 
@@ -145,15 +97,5 @@ impl Cap<AsidPool> {
     /// Gives an address space its identifier, without which it cannot be used.
     pub fn assign(self, vspace: Cap<VSpace>) -> Invoked {
         invoke(self.cptr(), label::ASID_POOL_ASSIGN, &[], &[vspace.cptr()]).map(drop)
-    }
-}
-
-impl Cap<Smc> {
-    /// Calls the firmware with these registers; gives them as it left them.
-    pub fn call(self, registers: [u64; 8]) -> Invoked<[u64; 8]> {
-        let reply = invoke(self.cptr(), label::SMC_CALL, &registers, &[])?;
-        let mut result = [0; 8];
-        reply.copy_words(&mut result);
-        Ok(result)
     }
 }

@@ -5,16 +5,13 @@
 use keel_abi::label;
 
 use super::{Cap, Invoked, Notification, SlotPath, invoke};
-use crate::{arch::abi::label as machine, ipc::Message, sys};
+use crate::{arch::abi::label as machine, ipc::Message};
 
 /// The right to hand out interrupts.
 pub enum IrqControl {}
 
 /// One interrupt.
 pub enum IrqHandler {}
-
-/// The right to send one software-generated interrupt.
-pub enum SgiSignal {}
 
 /// How an interrupt line signals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +36,6 @@ impl Cap<IrqControl> {
         let caps = [destination.root.cptr()];
         invoke(self.cptr(), machine::IRQ_ISSUE_IRQ_HANDLER_TRIGGER, &words, &caps).map(drop)
     }
-
-    /// Puts the right to send software-generated interrupt `number` to `target` into a slot.
-    pub fn issue_sgi_signal(self, number: u64, target: u64, destination: SlotPath) -> Invoked {
-        let words = [number, target, destination.index, destination.depth];
-        let caps = [destination.root.cptr()];
-        invoke(self.cptr(), machine::IRQ_ISSUE_SGI_SIGNAL, &words, &caps).map(drop)
-    }
 }
 
 impl Cap<IrqHandler> {
@@ -67,12 +57,5 @@ impl Cap<IrqHandler> {
     /// Acknowledges the interrupt and waits for `notification` in one system call.
     pub fn ack_and_wait(self, notification: Cap<Notification>) -> u64 {
         notification.nb_send_wait(self.cptr(), &Message::new(label::IRQ_ACK_IRQ))
-    }
-}
-
-impl Cap<SgiSignal> {
-    /// Sends the interrupt.
-    pub fn signal(self) {
-        sys::send(self.cptr(), Default::default(), [0; 4]);
     }
 }

@@ -12,8 +12,12 @@
 //! interface; what they do and how they fail stands in the interface's sheets.
 
 mod arch;
+#[cfg(not(all(target_os = "none", target_arch = "riscv64")))]
+mod arm;
 mod cnode;
 mod irq;
+#[cfg(all(target_os = "none", target_arch = "riscv64"))]
+mod riscv;
 mod sched;
 mod tcb;
 #[cfg(test)]
@@ -24,10 +28,12 @@ use core::{fmt, marker::PhantomData};
 
 use keel_abi::{message::MessageInfo, object, slot};
 
+#[cfg(not(all(target_os = "none", target_arch = "riscv64")))]
+pub use self::arm::*;
 pub use self::{
     arch::*,
     cnode::{CNode, SlotPath},
-    irq::{IrqControl, IrqHandler, SgiSignal, Trigger},
+    irq::{IrqControl, IrqHandler, Trigger},
     sched::{Budget, DomainSet, SchedContext, SchedControl},
     tcb::{Registers, SchedParams, Tcb},
     untyped::{Blueprint, Untyped},

@@ -5,7 +5,7 @@
 use keel_abi::{label, object};
 
 use super::{CNode, Cap, Invoked, SLOT_BITS, invoke};
-use crate::arch::abi as machine;
+use crate::arch::object as machine;
 
 /// A piece of memory that is nothing yet.
 pub enum Untyped {}
@@ -66,11 +66,11 @@ impl Blueprint {
             Self::CNode { .. } => object::CAP_TABLE,
             Self::SchedContext { .. } => object::SCHED_CONTEXT,
             Self::Reply => object::REPLY,
-            Self::SmallPage => machine::object::SMALL_PAGE,
-            Self::LargePage => machine::object::LARGE_PAGE,
-            Self::HugePage => machine::object::HUGE_PAGE,
-            Self::PageTable => machine::object::PAGE_TABLE,
-            Self::VSpace => machine::object::VSPACE,
+            Self::SmallPage => machine::SMALL_PAGE,
+            Self::LargePage => machine::LARGE_PAGE,
+            Self::HugePage => machine::HUGE_PAGE,
+            Self::PageTable => machine::PAGE_TABLE,
+            Self::VSpace => machine::VSPACE,
         }
     }
 
@@ -92,11 +92,11 @@ impl Blueprint {
             Self::Endpoint => object::ENDPOINT_BITS as u8,
             Self::Notification => object::NOTIFICATION_BITS as u8,
             Self::Reply => object::REPLY_BITS as u8,
-            Self::SmallPage => machine::object::SMALL_PAGE_BITS as u8,
-            Self::LargePage => machine::object::LARGE_PAGE_BITS as u8,
-            Self::HugePage => machine::object::HUGE_PAGE_BITS as u8,
-            Self::PageTable => machine::object::PAGE_TABLE_BITS as u8,
-            Self::VSpace => machine::object::VSPACE_BITS as u8,
+            Self::SmallPage => machine::SMALL_PAGE_BITS as u8,
+            Self::LargePage => machine::LARGE_PAGE_BITS as u8,
+            Self::HugePage => machine::HUGE_PAGE_BITS as u8,
+            Self::PageTable => machine::PAGE_TABLE_BITS as u8,
+            Self::VSpace => machine::VSPACE_BITS as u8,
         }
     }
 }

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! aarch64.
+
+pub use keel_abi::aarch64 as abi;
+pub use keel_abi::aarch64::object;
+
+/// The machine's number in ELF files.
+pub const ELF_MACHINE: u16 = elf::abi::EM_AARCH64;
+
+/// Processes are laid out below this address.
+pub const ADDRESS_END: u64 = 1 << 46;
+
+/// Page tables between a root and a small page.
+pub const MAX_TABLES: u64 = 3;
+
+/// Attributes of mappings (`memory.md` §3).
+pub mod attributes {
+    /// Ordinary memory, executable.
+    pub const CODE: u64 = 0b001;
+    /// Ordinary memory, not executable.
+    pub const DATA: u64 = 0b101;
+    /// Device registers: not cached, not reordered, not executable.
+    pub const DEVICE: u64 = 0b100;
+}
+
+/// The number of an interrupt that a device tree describes in these words (the controller's binding): kind 0 counts
+/// from shared interrupt 32, 1 from private 16.
+pub fn interrupt_number(mut words: impl Iterator<Item = u32>) -> Option<u64> {
+    let first = if words.next()? == 0 { 32 } else { 16 };
+    Some(first + u64::from(words.next()?))
+}

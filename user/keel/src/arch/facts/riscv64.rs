@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! riscv64.
+
+pub use keel_abi::riscv64 as abi;
+
+/// The machine's number in ELF files.
+pub const ELF_MACHINE: u16 = elf::abi::EM_RISCV;
+
+/// Processes are laid out below this address.
+pub const ADDRESS_END: u64 = 1 << 37;
+
+/// Page tables between a root and a small page.
+pub const MAX_TABLES: u64 = 2;
+
+/// Object types and sizes (`objects.md` §1, §2), by the names that all machines have here.
+pub mod object {
+    pub use keel_abi::riscv64::object::{
+        GIGA_PAGE as HUGE_PAGE, GIGA_PAGE_BITS as HUGE_PAGE_BITS, MEGA_PAGE as LARGE_PAGE,
+        MEGA_PAGE_BITS as LARGE_PAGE_BITS, PAGE_TABLE, PAGE_TABLE_BITS, SMALL_PAGE, SMALL_PAGE_BITS,
+        VSPACE_BITS,
+    };
+
+    /// A root is a page table that is assigned an address space identifier.
+    pub const VSPACE: u64 = PAGE_TABLE;
+}
+
+/// Attributes of mappings (`memory.md` §3).
+pub mod attributes {
+    /// Executable.
+    pub const CODE: u64 = 0;
+    /// Not executable.
+    pub const DATA: u64 = 1;
+    /// Device registers: the machine knows by the address what they are.
+    pub const DEVICE: u64 = DATA;
+}
+
+/// The number of an interrupt that a device tree describes in these words (the controller's binding): it stands there.
+pub fn interrupt_number(mut words: impl Iterator<Item = u32>) -> Option<u64> {
+    words.next().map(u64::from)
+}
