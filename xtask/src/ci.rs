@@ -9,10 +9,11 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use clap::ValueEnum;
 
 use crate::cargo::{self, Cargo, Side};
 use crate::image;
-use crate::machine::{Arch, KernelProfile, Machine};
+use crate::machine::{Arch, KernelProfile};
 use crate::options::Settings;
 use crate::system::{self, Luggage};
 use crate::workspace::Workspace;
@@ -36,15 +37,20 @@ const DOCUMENTED: [&str; 3] = ["keel-abi", "keel-kernel", "keel"];
 
 const PROFILES: [KernelProfile; 2] = [KernelProfile::Debug, KernelProfile::Release];
 
+/// Ends a command of clippy.
+const DENY: [&str; 3] = ["--", "-D", "warnings"];
+
 /// Runs the verb.
 pub(crate) fn ci() -> Result<ExitCode> {
-    let machine: &Machine = Arch::Aarch64.machine();
-    setup::rust_targets(machine)?;
+    for arch in Arch::value_variants() {
+        setup::rust_targets(arch.machine())?;
+        setup::qemu(arch.machine())?;
+    }
     setup::rust_components()?;
-    setup::qemu(machine)?;
     let workspace = Workspace::load()?;
     let settings = Settings::default();
-    let cargo = Cargo { workspace: &workspace, machine, settings: &settings };
+    // What is not for one architecture is done with the first.
+    let cargo = Cargo { workspace: &workspace, machine: Arch::Aarch64.machine(), settings: &settings };
 
     let mut times = Vec::new();
     let mut result = Ok(ExitCode::SUCCESS);
@@ -77,16 +83,36 @@ fn formats(cargo: &Cargo<'_>) -> Result<()> {
     cargo::run(cargo.command("fmt").args(["--all", "--check"]))
 }
 
-/// Both kernels, all systems, and the user programs that are in no system.
+/// Does a part for each architecture.
+fn for_each_arch(cargo: &Cargo<'_>, part: impl Fn(&Cargo<'_>, Arch) -> Result<()>) -> Result<()> {
+    Arch::value_variants()
+        .iter()
+        .try_for_each(|&arch| part(&Cargo { machine: arch.machine(), ..*cargo }, arch))
+}
+
+/// The user programs that are for an architecture: all but those of systems that do not run on it.
+fn programs<'a>(cargo: &Cargo<'a>, arch: Arch) -> Vec<&'a str> {
+    let elsewhere = system::all().iter().filter(|system| !system.runs_on(arch));
+    let elsewhere: Vec<_> = elsewhere.flat_map(|system| system.packages()).collect();
+    let mut programs = cargo.workspace.user_programs();
+    programs.retain(|program| !elsewhere.contains(program));
+    programs
+}
+
+/// On each architecture both kernels, all systems, and the user programs that are in no system.
 fn builds(cargo: &Cargo<'_>) -> Result<()> {
+    for_each_arch(cargo, builds_for)
+}
+
+fn builds_for(cargo: &Cargo<'_>, arch: Arch) -> Result<()> {
     for profile in PROFILES {
         image::build(cargo, profile)?;
     }
-    for system in system::all().iter().filter(|system| !system.needs_input()) {
+    for system in system::all().iter().filter(|system| system.runs_on(arch) && !system.needs_input()) {
         system.build(cargo, Luggage::default())?;
     }
     let in_systems: Vec<_> = system::all().iter().flat_map(|system| system.packages()).collect();
-    let mut others = cargo.workspace.user_programs();
+    let mut others = programs(cargo, arch);
     others.retain(|program| !in_systems.contains(program));
     cargo.build(Side::User, &others, &[])?;
     Ok(())
@@ -94,8 +120,11 @@ fn builds(cargo: &Cargo<'_>) -> Result<()> {
 
 /// The host's crates with their tests, then what runs on the machine.
 fn lints(cargo: &Cargo<'_>) -> Result<()> {
-    const DENY: [&str; 3] = ["--", "-D", "warnings"];
     cargo::run(cargo.command("clippy").arg("--all-targets").args(DENY))?;
+    for_each_arch(cargo, lints_for)
+}
+
+fn lints_for(cargo: &Cargo<'_>, arch: Arch) -> Result<()> {
     for profile in PROFILES {
         let image = image::build(cargo, profile)?;
         let packages = [cargo.machine.kernel_package, cargo.machine.loader_package];
@@ -103,14 +132,14 @@ fn lints(cargo: &Cargo<'_>) -> Result<()> {
         cargo::run(cargo.bare_metal("clippy", Side::Kernel(profile), &packages, &variables).args(DENY))?;
     }
     let built = system::find(system::DEFAULT)?.build(cargo, Luggage::default())?;
-    let programs = cargo.workspace.user_programs();
+    let programs = programs(cargo, arch);
     let variables = built.program_variables();
     cargo::run(cargo.bare_metal("clippy", Side::User, &programs, &variables).args(DENY))
 }
 
 /// The command that the README gives.
 fn tests(cargo: &Cargo<'_>) -> Result<()> {
-    cargo::run(cargo.command("xtask").arg("test"))
+    cargo::run(cargo.command("xtask").args(["test", "--arch", "all"]))
 }
 
 fn documentation(cargo: &Cargo<'_>) -> Result<()> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::machine::{Arch, Board, KernelProfile};
+use crate::machine::{Arch, Arches, Board, KernelProfile};
 use crate::options::{self, Setting, Settings};
 
 /// Builds, runs and tests Keel. Sets up what is missing (Rust targets, QEMU) by itself.
@@ -94,7 +94,7 @@ Examples:
                                           fixed physical address, device tree baked in")]
 pub(crate) struct Build {
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) target: Targets,
     #[command(flatten)]
     pub(crate) profile: Profile,
     /// Also make the kernel's ELF for foreign loaders on this board
@@ -112,12 +112,13 @@ Examples:
   cargo xtask test hello                   what has `hello` in its name
   cargo xtask test conformance --case untyped::every_type_is_made
                                            one case of one test
+  cargo xtask test --arch all              the same on all architectures, with a matrix at the end
   cargo xtask test --option domains=16     the same tests with another build option")]
 pub(crate) struct Test {
     /// Only tests with this text in their names
     pub(crate) filter: Option<String>,
     #[command(flatten)]
-    pub(crate) target: Target,
+    pub(crate) target: Targets,
     /// Only this case, of the systems that report their cases one by one
     #[arg(long, value_name = "NAME")]
     pub(crate) case: Option<String>,
@@ -151,6 +152,23 @@ pub(crate) struct Target {
     /// Architecture
     #[arg(long, value_name = "ARCH", default_value = "aarch64")]
     pub(crate) arch: Arch,
+    #[command(flatten)]
+    options: BuildOptions,
+}
+
+/// What a build that can be for several architectures is for.
+#[derive(Debug, Args)]
+pub(crate) struct Targets {
+    /// Architecture, or `all`
+    #[arg(long, value_name = "ARCH", default_value = "aarch64")]
+    pub(crate) arch: Arches,
+    #[command(flatten)]
+    options: BuildOptions,
+}
+
+/// The build options.
+#[derive(Debug, Args)]
+struct BuildOptions {
     /// Set a build option; may be repeated, later ones win
     #[arg(long = "option", value_name = "NAME=VALUE", value_parser = options::parse, help = options::help())]
     options: Vec<Setting>,
@@ -162,6 +180,19 @@ pub(crate) struct Target {
 impl Target {
     /// The build options that were given.
     pub(crate) fn settings(&self) -> Settings {
+        self.options.settings()
+    }
+}
+
+impl Targets {
+    /// The build options that were given.
+    pub(crate) fn settings(&self) -> Settings {
+        self.options.settings()
+    }
+}
+
+impl BuildOptions {
+    fn settings(&self) -> Settings {
         self.options.iter().chain(&self.root_cnode_bits).cloned().collect()
     }
 }
@@ -263,10 +294,21 @@ mod tests {
     }
 
     #[test]
+    fn several_architectures_can_be_tested_and_built() {
+        for (line, count) in [("test", 1), ("test --arch riscv64", 1), ("test --arch all", 2)] {
+            let Verb::Test(test) = parse(line).unwrap().verb else { panic!("not test") };
+            assert_eq!(test.target.arch.0.len(), count, "{line}");
+        }
+        assert!(parse("build --arch all").is_ok());
+    }
+
+    #[test]
     fn nonsense_is_refused() {
         for line in [
             "run nothing",
-            "run --arch riscv64",
+            "run --arch x86_64",
+            "run --arch all",
+            "test --arch mips",
             "run --debug --release",
             "run hello --root-task a.elf",
             "run --input a --root-task a.elf",

@@ -3,6 +3,7 @@
 //! The machines: what there is to know about each architecture, in one table.
 
 use std::fmt;
+use std::str::FromStr;
 
 use clap::ValueEnum;
 
@@ -10,6 +11,7 @@ use clap::ValueEnum;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Arch {
     Aarch64,
+    Riscv64,
 }
 
 impl Arch {
@@ -17,6 +19,27 @@ impl Arch {
     pub(crate) fn machine(self) -> &'static Machine {
         match self {
             Arch::Aarch64 => &AARCH64,
+            Arch::Riscv64 => &RISCV64,
+        }
+    }
+}
+
+/// The architectures that a verb works on, one after the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Arches(pub(crate) Vec<Arch>);
+
+impl FromStr for Arches {
+    type Err = String;
+
+    /// Reads the name of one, or `all`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = Arch::value_variants();
+        match text {
+            "all" => Ok(Self(all.to_vec())),
+            _ => Ok(Self(vec![Arch::from_str(text, false).map_err(|_| {
+                let names: Vec<_> = all.iter().map(|arch| arch.machine().name).collect();
+                format!("there is no architecture `{text}`; there are {}, and all", names.join(", "))
+            })?])),
         }
     }
 }
@@ -112,6 +135,24 @@ static AARCH64: Machine = Machine {
     user_rustflags: &[],
     elf_machine: object::elf::EM_AARCH64,
     image_magic: (56, b"ARM\x64"),
+};
+
+static RISCV64: Machine = Machine {
+    name: "riscv64",
+    qemu: "qemu-system-riscv64",
+    // The seed makes the random one in the device tree the same each time.
+    qemu_machine: &["-M", "virt", "-cpu", "rv64", "-bios", "default", "-seed", "42"],
+    memory: "3G",
+    debian_packages: &["qemu-system-misc"],
+    kernel_package: "keel-riscv64",
+    loader_package: "keel-loader-riscv64",
+    // Without floating point, whose registers belong to user level.
+    kernel_target: "riscv64imac-unknown-none-elf",
+    kernel_rustflags: &["-Cjump-tables=no"],
+    user_target: "riscv64gc-unknown-none-elf",
+    user_rustflags: &[],
+    elf_machine: object::elf::EM_RISCV,
+    image_magic: (56, b"RSC\x05"),
 };
 
 /// A board for which the kernel's ELF can be made such that a loader that passes no device tree, and

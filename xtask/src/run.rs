@@ -6,7 +6,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::cargo::Cargo;
 use crate::elf::{Executable, Placement, symbol_at};
@@ -81,7 +81,8 @@ fn root_task(arguments: &cli::Run, cargo: &Cargo<'_>) -> Result<RootTask> {
         let kernel = arguments.profile.chosen().unwrap_or(KernelProfile::Debug);
         return Ok(RootTask { boots: path.clone(), symbols: path.clone(), kernel });
     }
-    let system = system::find(&arguments.system)?;
+    let (system, arch) = (system::find(&arguments.system)?, arguments.target.arch);
+    ensure!(system.runs_on(arch), "the system `{}` does not run on {arch}", system.name);
     let luggage = Luggage { input: arguments.input.as_deref(), case: None, grey: !shows_colours() };
     let built = system.build(cargo, luggage)?;
     let kernel = arguments.profile.chosen().unwrap_or(system.kernel);

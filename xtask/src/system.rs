@@ -10,7 +10,7 @@ use clap::builder::PossibleValuesParser;
 
 use crate::cargo::{ARCHIVE, Cargo, Side};
 use crate::elf::{Executable, Placement};
-use crate::machine::KernelProfile;
+use crate::machine::{Arch, KernelProfile};
 use crate::options::{self, Settings};
 use crate::{archive, artifact};
 
@@ -26,6 +26,8 @@ pub(crate) struct System {
     root: &'static str,
     /// The packages with its child programs.
     children: &'static [&'static str],
+    /// The architectures that it runs on.
+    arches: &'static [Arch],
     /// The kernel that it runs on when nothing else is asked for.
     pub(crate) kernel: KernelProfile,
     /// Build options that it runs with when nothing else is asked for, as on the command line.
@@ -42,11 +44,15 @@ pub(crate) const DEFAULT: &str = "browser";
 /// What the browser shows when no picture is given.
 pub(crate) const DEFAULT_PICTURE: &str = "systems/browser/pictures/keel.png";
 
+/// For systems that know no architecture.
+const EVERYWHERE: &[Arch] = &[Arch::Aarch64, Arch::Riscv64];
+
 static SYSTEMS: &[System] = &[
     System {
         name: "hello",
         root: "keel-hello",
         children: &[],
+        arches: EVERYWHERE,
         kernel: KernelProfile::Debug,
         options: &[],
         takes_input: false,
@@ -55,7 +61,8 @@ static SYSTEMS: &[System] = &[
     System {
         name: "processes",
         root: "keel-processes",
-        children: &["keel-pl011", "keel-processes-child"],
+        children: &["keel-pl011", "keel-ns16550", "keel-processes-child"],
+        arches: EVERYWHERE,
         kernel: KernelProfile::Debug,
         options: &[],
         takes_input: false,
@@ -65,6 +72,7 @@ static SYSTEMS: &[System] = &[
         name: "conformance",
         root: "keel-conformance",
         children: &[],
+        arches: &[Arch::Aarch64],
         kernel: KernelProfile::Debug,
         options: &[],
         takes_input: false,
@@ -74,6 +82,7 @@ static SYSTEMS: &[System] = &[
         name: "fuzz",
         root: "keel-fuzz",
         children: &[],
+        arches: &[Arch::Aarch64],
         kernel: KernelProfile::Debug,
         options: &["log=off"],
         takes_input: true,
@@ -84,6 +93,7 @@ static SYSTEMS: &[System] = &[
         root: "keel-browser",
         children: &[
             "keel-pl011",
+            "keel-ns16550",
             "keel-browser-hostile",
             "keel-browser-jpeg",
             "keel-browser-neighbour",
@@ -92,6 +102,7 @@ static SYSTEMS: &[System] = &[
             "keel-browser-vault",
             "keel-browser-watch",
         ],
+        arches: EVERYWHERE,
         kernel: KernelProfile::Debug,
         // A file of 32 MiB in the root task's image takes 8192 slots; and attacks are refused by the thousand.
         options: &["log=faults", "root-cnode-bits=14"],
@@ -170,6 +181,11 @@ impl System {
         std::iter::once(self.root).chain(self.children.iter().copied())
     }
 
+    /// Whether it runs on an architecture.
+    pub(crate) fn runs_on(&self, arch: Arch) -> bool {
+        self.arches.contains(&arch)
+    }
+
     /// Whether it cannot be built without an input from the user.
     pub(crate) fn needs_input(&self) -> bool {
         self.takes_input && self.default_input.is_none()
@@ -224,6 +240,7 @@ mod tests {
         name: "painter",
         root: "painter",
         children: &[],
+        arches: EVERYWHERE,
         kernel: KernelProfile::Debug,
         options: &[],
         takes_input: true,

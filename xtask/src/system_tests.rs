@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::cargo::Cargo;
 use crate::guest::{self, Console, End, Limits};
-use crate::machine::KernelProfile;
+use crate::machine::{Arch, KernelProfile};
 use crate::qemu::Boot;
 use crate::system::{self, Luggage};
 use crate::test::Tally;
@@ -167,7 +167,7 @@ pub(crate) struct Choice<'a> {
 }
 
 /// The chosen rows of the table.
-pub(crate) fn choose(choice: Choice<'_>) -> Vec<&'static SystemTest> {
+pub(crate) fn choose(choice: Choice<'_>, arches: &[Arch]) -> Vec<&'static SystemTest> {
     let is_meant = |name: &str, filter: &str| match choice.case {
         Some(_) => name == filter,
         None => name.contains(filter),
@@ -175,14 +175,25 @@ pub(crate) fn choose(choice: Choice<'_>) -> Vec<&'static SystemTest> {
     let is_chosen = |test: &&SystemTest| {
         choice.filter.is_none_or(|filter| is_meant(test.name, filter))
             && (choice.case.is_none() || test.has_cases)
+            && arches.iter().any(|&arch| test.runs_on(arch))
     };
     TESTS.iter().filter(is_chosen).collect()
 }
 
 impl SystemTest {
+    /// Its name.
+    pub(crate) fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Whether it can be run on an architecture.
+    pub(crate) fn runs_on(&self, arch: Arch) -> bool {
+        system::find(self.system).is_ok_and(|system| system.runs_on(arch))
+    }
+
     /// Runs the test and prints its result; what went wrong before it could run is a failure too.
     pub(crate) fn run(&self, cargo: &Cargo<'_>, case: Option<&str>) -> Tally {
-        println!("\nsystem test {}", self.name);
+        println!("\nsystem test {} on {}", self.name, cargo.machine.name);
         let start = Instant::now();
         let mut console = Vec::new();
         let judgement = match self.boot(cargo, case, &mut console) {
@@ -353,12 +364,12 @@ mod tests {
     #[test]
     fn a_filter_chooses_by_name() {
         let names = |filter| -> Vec<_> {
-            choose(Choice { filter, case: None }).iter().map(|test| test.name).collect()
+            choose(Choice { filter, case: None }, &[Arch::Aarch64]).iter().map(|test| test.name).collect()
         };
         assert_eq!(names(None).len(), TESTS.len());
         assert_eq!(names(Some("hello-rel")), ["hello-release"]);
         assert!(names(Some("nothing")).is_empty());
-        let case = choose(Choice { filter: None, case: Some("a") });
+        let case = choose(Choice { filter: None, case: Some("a") }, &[Arch::Riscv64]);
         assert!(case.iter().all(|test| test.has_cases));
     }
 

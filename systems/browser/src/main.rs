@@ -42,7 +42,8 @@ fn main(root: &mut Root) -> Verdict {
 fn run(root: &mut Root) -> keel::Result<Verdict> {
     let archive = keel::archive!()?;
     let file = archive.find(archive::INPUT).ok_or(Error::Missing("picture"))?;
-    let console = ConsoleDriver::start(root, archive.program("keel-pl011")?, priority::CONSOLE)?;
+    let driver = archive.program(root.console_driver()?)?;
+    let console = ConsoleDriver::start(root, driver, priority::CONSOLE)?;
     println!(
         "browser: {} bytes of picture, {} MiB of memory",
         file.len(),

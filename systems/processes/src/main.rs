@@ -70,7 +70,8 @@ const CASES: &[(&str, Case)] = &[
 
 fn main(root: &mut Root) -> keel::Result {
     let archive = keel::archive!()?;
-    let console = ConsoleDriver::start(root, archive.program("keel-pl011")?, 254)?;
+    let driver = archive.program(root.console_driver()?)?;
+    let console = ConsoleDriver::start(root, driver, 254)?;
     let resources = &mut root.resources;
     let program = archive.program("keel-processes-child")?;
     let faults = resources.allocate()?;

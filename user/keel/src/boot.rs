@@ -130,6 +130,12 @@ impl Root {
         find_uart(self.device_tree()?)
     }
 
+    /// The name of the driver program for the serial port.
+    pub fn console_driver(&self) -> Result<&'static str> {
+        let uart = self.uart_info().ok_or(Error::Missing("serial port in the device tree"))?;
+        Ok(uart.kind.driver())
+    }
+
     /// Maps the serial port's registers and prints there from now on. Done before `main`; fails if
     /// the machine shows no such port or it has been given away.
     pub fn open_console(&mut self) -> Result {

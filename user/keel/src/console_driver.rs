@@ -49,7 +49,8 @@ impl ConsoleDriver {
     /// ```no_run
     /// # use keel::{console_driver::*, process::Builder, Root, Result, archive::Archive};
     /// # fn example(root: &mut Root, archive: Archive) -> Result {
-    /// let console = ConsoleDriver::start(root, archive.program("keel-pl011")?, 200)?;
+    /// let driver = archive.program(root.console_driver()?)?;
+    /// let console = ConsoleDriver::start(root, driver, 200)?;
     /// let tab = Builder::new(archive.program("keel-tab")?)
     ///     .grant_badged("console", console.endpoint, CLIENT_RIGHTS, 2)
     ///     .build(&mut root.resources)?;

@@ -114,6 +114,35 @@ pub fn abort() -> ! {
     unsafe { asm!("unimp", options(noreturn, nostack)) }
 }
 
+/// Loads a word from an aligned address, mapped or not.
+pub fn load_anywhere(address: u64) -> u64 {
+    let value;
+    // SAFETY: a load changes nothing, and its value is a number like any other; where it faults the
+    // thread stops.
+    unsafe { asm!("ld {}, ({})", out(reg) value, in(reg) address, options(nostack, preserves_flags)) };
+    value
+}
+
+/// Stores what is there already at an aligned address, mapped or not.
+pub fn touch_anywhere(address: u64) {
+    // SAFETY: the atomic operation changes no bit of the word: no value in memory changes.
+    unsafe { asm!("amoor.d zero, zero, ({})", in(reg) address, options(nostack, preserves_flags)) };
+}
+
+/// Jumps to an address that is not executable.
+pub fn jump_anywhere(address: u64) -> ! {
+    // SAFETY: the caller sees to it that the fetch faults; the thread never goes on there.
+    unsafe { asm!("jr {}", in(reg) address, options(noreturn, nostack)) }
+}
+
+/// Reads the kernel's trap vector.
+pub fn read_kernel_register() -> u64 {
+    let value;
+    // SAFETY: at user level the instruction is illegal and the thread stops.
+    unsafe { asm!("csrr {}, stvec", out(reg) value, options(nomem, nostack, preserves_flags)) };
+    value
+}
+
 /// The body of a root task's `_start`: it sets the stack pointer to the end of `$stack` (of `$pages`
 /// pages), and goes to `$start` with the argument register untouched.
 #[doc(hidden)]
