@@ -201,7 +201,7 @@ fn rebuild(stage: &mut Stage<'_>) -> keel::Result {
         let part: &[u8] = if round % 2 == 0 { b"return" } else { b"read" };
         stage.watch(part, |_| true)?;
     }
-    let tiny = Builder::new(stage.program).private("all", 1 << 45).build(stage.resources);
+    let tiny = Builder::new(stage.program).private("all", 1 << 36).build(stage.resources);
     if !matches!(tiny, Err(Error::OutOfMemory(_))) {
         return Err("a process larger than the memory was built".into());
     }
