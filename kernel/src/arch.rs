@@ -18,6 +18,7 @@ use crate::object::{Registers, Table, Tcb};
 use crate::store::{Memory, Ref, Store};
 use crate::units::{Asid, Irq, PhysAddr, Ticks, VirtAddr};
 use core::ops::RangeInclusive;
+use keel_abi::label;
 
 /// What an entry of a page table holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -262,10 +263,8 @@ pub trait Arch: Sized + 'static {
 
     // --- debugging -------------------------------------------------------------------------------------------
 
-    /// The name of an operation that only this machine has, for people.
-    fn label_name(_label: u64) -> Option<&'static str> {
-        None
-    }
+    /// The labels of the machine's own operations, for people. They come behind the generic ones.
+    const LABELS: &'static [label::Entry];
     /// Puts a character on the console.
     fn put_char(&mut self, character: u8);
     /// Halts the machine.

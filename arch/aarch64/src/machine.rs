@@ -221,6 +221,7 @@ impl Arch for Machine {
     const TABLES_ARE_ROOTS: bool = false;
     const IMAGE_ATTRIBUTES: u64 = memory::attribute::DEFAULT;
     const DATA_ATTRIBUTES: u64 = memory::attribute::DEFAULT | memory::attribute::EXECUTE_NEVER;
+    const LABELS: &'static [keel_abi::label::Entry] = label::TABLE;
     const IRQ_TRIGGER_LABEL: u64 = label::IRQ_ISSUE_IRQ_HANDLER_TRIGGER;
 
     fn initialise(registers: &mut Registers) {

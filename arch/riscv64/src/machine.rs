@@ -141,6 +141,7 @@ impl Arch for Machine {
     const TABLES_ARE_ROOTS: bool = true;
     const IMAGE_ATTRIBUTES: u64 = memory::attribute::DEFAULT;
     const DATA_ATTRIBUTES: u64 = memory::attribute::EXECUTE_NEVER;
+    const LABELS: &'static [keel_abi::label::Entry] = label::TABLE;
     const IRQ_TRIGGER_LABEL: u64 = label::IRQ_ISSUE_IRQ_HANDLER_TRIGGER;
 
     fn initialise(_registers: &mut Registers) {}

@@ -186,12 +186,15 @@ const PAGE: u64 = 4096;
 
 /// The name of an operation.
 fn operation<A: Arch>(number: u64) -> &'static str {
-    let generic = label::TABLE.iter().enumerate();
-    let named = generic
-        .map(|(index, entry)| (label::number(label::TABLE, label::FIRST, index, &Options::BUILD), entry.name))
-        .find(|&(candidate, _)| candidate == number)
-        .map(|(_, name)| name);
-    named.or_else(|| A::label_name(number)).unwrap_or("unknown operation")
+    let find = |table: &'static [label::Entry], first| {
+        let names = table.iter().enumerate();
+        let mut names =
+            names.map(|(index, entry)| (label::number(table, first, index, &Options::BUILD), entry.name));
+        names.find(|&(candidate, _)| candidate == number).map(|(_, name)| name)
+    };
+    let generic = find(label::TABLE, label::FIRST);
+    let own = || find(A::LABELS, label::first_arch(&Options::BUILD));
+    generic.or_else(own).unwrap_or("unknown operation")
 }
 
 /// A fault that is a common mistake, in plain words.

@@ -14,8 +14,7 @@
 
 use keel::{
     Error,
-    abi::aarch64::registers::Register,
-    cap::{Budget, CNode, Cap, Endpoint, Notification, Reply, Rights},
+    cap::{Budget, CNode, Cap, Endpoint, Notification, Register, Reply, Rights},
     fault::Fault,
     ipc::{Message, Received},
     prelude::*,

@@ -38,6 +38,7 @@ pub use self::{
     tcb::{Registers, SchedParams, Tcb},
     untyped::{Blueprint, Untyped},
 };
+pub use crate::arch::abi::registers::Register;
 pub use keel_abi::rights::{CNodeData, Rights};
 
 use crate::{
