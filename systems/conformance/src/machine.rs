@@ -110,10 +110,6 @@ code! {
     user_cache, user_cache_code: "dc cvau, x0", "dsb ish", "ic ivau, x0", "dsb ish", "isb"
 }
 code! {
-    /// Makes system call x7 twice.
-    syscall_twice, syscall_twice_code: "svc #0", "svc #0"
-}
-code! {
     /// One system call, by another immediate.
     syscall_immediate, syscall_immediate_code: "svc #0xffff"
 }

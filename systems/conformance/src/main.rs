@@ -34,6 +34,7 @@
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
+#![expect(clippy::unusual_byte_groupings, reason = "binary addresses are grouped by the levels of a CSpace")]
 
 #[macro_use]
 mod cases;

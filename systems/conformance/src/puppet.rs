@@ -344,6 +344,7 @@ impl Display for Fault {
 pub const MISSING: [u64; 2] = [2, 0];
 
 /// What a puppet has come to.
+#[expect(clippy::large_enum_variant, reason = "there is no heap, and it lives for a moment")]
 pub enum Event {
     /// It still runs, or waits.
     Busy,
@@ -414,7 +415,7 @@ impl Puppet {
 
     /// NZCV that differ from puppet to puppet.
     fn flags(&self) -> u64 {
-        (self.index as u64 + 1 & 0xf) << 28
+        ((self.index as u64 + 1) & 0xf) << 28
     }
 
     /// The registers with which a system call is made.

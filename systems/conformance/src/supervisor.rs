@@ -73,7 +73,7 @@ pub fn run(root: &mut Root) -> Result {
     let supervisor = Supervisor::new(root)?;
     let mut counts = Counts::default();
     let wanted = |case: &&Case| filter.is_none_or(|filter| case.matches(filter));
-    for (index, case) in cases::all().enumerate().filter(|(_, case)| wanted(&case)) {
+    for (index, case) in cases::all().enumerate().filter(|(_, case)| wanted(case)) {
         counts.add(supervisor.run(index, case)?);
     }
     println!("{} cases passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
@@ -162,6 +162,7 @@ impl Supervisor {
 
     fn run(&self, index: usize, case: &Case) -> Result<Outcome> {
         trace::clear();
+        tester::forget_step();
         VERDICT.store(0, Ordering::Relaxed);
         let thread = self.start(index)?;
         let event = Answer::from(self.events.wait());

@@ -134,6 +134,11 @@ pub fn step() {
     STEP.store(Location::caller().line(), Ordering::Relaxed);
 }
 
+/// A new case begins.
+pub fn forget_step() {
+    STEP.store(0, Ordering::Relaxed);
+}
+
 /// The line that the case has come to.
 pub fn last_step() -> u32 {
     STEP.load(Ordering::Relaxed)

@@ -110,7 +110,7 @@ fn an_unknown_syscall_shows_the_registers(t: &mut Tester) -> Outcome {
 /// `syscalls.md §1.2`: the number exactly as found.
 fn an_unknown_syscall_number_is_shown_as_it_is(t: &mut Tester) -> Outcome {
     let puppet = t.puppet(ABOVE)?;
-    for number in [0, 1, -34, i64::MAX, i64::MIN, 0xffff_ffff, -1 & 0xffff_ffff] {
+    for number in [0, 1, -34, i64::MAX, i64::MIN, 0xffff_ffff] {
         let fault = puppet.faults(Syscall::new(number))?;
         same("UnknownSyscall", fault::UNKNOWN_SYSCALL, fault.label)?;
         same("number", number as u64, fault.words()[12])?;

@@ -143,12 +143,12 @@ fn map_names_the_missing_table(t: &mut Tester) -> Outcome {
     let row = "ARMPageMap/FailedLookup.MissingCapability#9";
     let frames = [t.frame()?, t.make(Blueprint::LargePage)?, t.make_from(t.gigabyte(), Blueprint::HugePage, 1)?];
     let spans: [u64; 4] = [39, 30, 21, 12];
-    for depth in 0..4 {
+    for (depth, span) in spans.into_iter().enumerate() {
         for (frame, level) in frames.into_iter().zip([3, 2, 1]) {
             if depth < level {
                 let aligned = address & !((1 << [0, 30, 21, 12][level]) - 1);
                 let words = [aligned, RW, NORMAL];
-                refuses(row, frame, &words, &[root], &[0, 2, spans[depth]])?;
+                refuses(row, frame, &words, &[root], &[0, 2, span])?;
             }
         }
         if depth < 3 {

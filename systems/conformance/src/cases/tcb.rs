@@ -400,7 +400,12 @@ fn breakpoint_calls_are_refused(t: &mut Tester) -> Outcome {
         return skip("the numbering has no breakpoint calls");
     }
     let puppet = t.puppet(ABOVE)?;
-    for label in label::TCB_SET_BREAKPOINT..=label::TCB_CONFIGURE_SINGLE_STEPPING {
+    for label in [
+        label::TCB_SET_BREAKPOINT,
+        label::TCB_GET_BREAKPOINT,
+        label::TCB_UNSET_BREAKPOINT,
+        label::TCB_CONFIGURE_SINGLE_STEPPING,
+    ] {
         fails(ErrorCode::IllegalOperation, label, puppet.tcb, &[0; 5], &[], &[])?;
     }
     puppet.runs_code(machine::nothing(), &[])?;
