@@ -28,16 +28,6 @@ struct Exemption {
 
 const EXEMPT: &[Exemption] = &[
     Exemption {
-        rows: "TCBConfigure/IllegalOperation#6",
-        applies: |_| true,
-        reason: "on one core nobody can look while the deletion of a TCB's CSpace is interrupted",
-    },
-    Exemption {
-        rows: "TCBSetSpace/IllegalOperation#2",
-        applies: |_| true,
-        reason: "on one core nobody can look while the deletion of a TCB's CSpace is interrupted",
-    },
-    Exemption {
         rows: "ARMASIDPoolAssign/FailedLookup.InvalidRoot#4",
         applies: |_| true,
         reason: "a pool is deleted with its last capability, so none is left to invoke",

@@ -35,6 +35,7 @@ pub const CASES: &[Case] = cases![
     flags_are_kept,
     a_new_tcb_is_inactive_and_plain,
     breakpoint_calls_are_refused,
+    a_slot_in_long_deletion_is_not_replaced,
 ];
 
 /// `invocations.md §2`.
@@ -413,4 +414,24 @@ fn breakpoint_calls_are_refused(t: &mut Tester) -> Outcome {
         Event::Done(_) => Ok(()),
         other => Err(differ("the end", Shown::Text(""), Shown::Any(&other))),
     }
+}
+
+/// `invocations.md §5.2`: while the deletion of the old CSpace is interrupted, others are refused.
+fn a_slot_in_long_deletion_is_not_replaced(t: &mut Tester) -> Outcome {
+    let (target, node, endpoint) = (t.tcb()?, t.cnode(12)?, t.endpoint()?);
+    for index in 0..4096 {
+        accepts("CNodeCopy", node, &[index, 12, endpoint.bits(), DEPTH, ALL], &[CNODE])?;
+    }
+    accepts("TCBSetSpace", target, &[0, 0], &[NULL, node, VSPACE])?;
+    // The TCB holds the CNode's last capability now.
+    t.delete(node)?;
+    let puppet = t.puppet(BELOW)?;
+    puppet.buffer().set_caps(&[NULL, CNODE, VSPACE]);
+    t.sleep(100)?;
+    puppet.start(Syscall::call(target).words(&[0, 0]).info(label::TCB_SET_SPACE, 3, 2))?;
+    t.sleep(100)?;
+    refuses("TCBSetSpace/IllegalOperation#2", target, &[0, 0], &[NULL, CNODE, VSPACE], &[])?;
+    refuses("TCBConfigure/IllegalOperation#6", target, &[0, 0, 0], &[CNODE, VSPACE, NULL], &[])?;
+    t.settle()?;
+    same("message info", 0, puppet.done()?.info.word())
 }
