@@ -94,9 +94,30 @@ pub struct KernelSpace<L: Layout> {
 #[derive(Clone, Copy, Debug)]
 pub struct DeviceMap {
     /// Where they begin.
-    pub base: u64,
+    base: u64,
     /// How many bytes they have, in whole pages.
-    pub bytes: u64,
+    bytes: u64,
+}
+
+impl DeviceMap {
+    /// One for the host's model of the processor.
+    #[cfg(not(target_os = "none"))]
+    pub const fn model(base: u64, bytes: u64) -> Self {
+        Self { base, bytes }
+    }
+
+    /// The address of the 32-bit register at `offset`.
+    #[inline(always)]
+    pub fn register(&self, offset: usize) -> u64 {
+        assert!(offset.is_multiple_of(4) && (offset as u64) < self.bytes, "register outside of its device");
+        self.base + offset as u64
+    }
+
+    /// The registers from `offset` on.
+    pub fn part(&self, offset: u64) -> Self {
+        assert!(offset.is_multiple_of(PAGE_BYTES) && offset < self.bytes, "part outside of its device");
+        Self { base: self.base + offset, bytes: self.bytes - offset }
+    }
 }
 
 impl<L: Layout> KernelSpace<L> {

@@ -328,27 +328,20 @@ pub fn initialise() {
 pub struct Device(DeviceMap);
 
 impl Device {
-    /// A device that `start` has mapped.
-    pub(crate) const fn new(map: DeviceMap) -> Self {
+    /// A device that is mapped.
+    pub const fn new(map: DeviceMap) -> Self {
         Self(map)
-    }
-
-    /// The address of a register.
-    #[inline(always)]
-    fn register(&self, offset: usize) -> u64 {
-        assert!(offset.is_multiple_of(4) && (offset as u64) < self.0.bytes, "register outside of its device");
-        self.0.base + offset as u64
     }
 }
 
 impl Mmio for Device {
     #[inline(always)]
     fn read(&self, offset: usize) -> u32 {
-        let register = self.register(offset);
+        let register = self.0.register(offset);
         #[cfg(target_os = "none")]
         {
             let value: u32;
-            // SAFETY: `start` has mapped the registers, and this is one of them. The instruction is one that a
+            // SAFETY: the registers are mapped, and this is one of them. The instruction is one that a
             // hypervisor can emulate, which Rust's volatile accesses do not promise.
             unsafe {
                 core::arch::asm!("lw {}, ({})", out(reg) value, in(reg) register, options(nostack, preserves_flags));
@@ -361,7 +354,7 @@ impl Mmio for Device {
 
     #[inline(always)]
     fn write(&self, offset: usize, value: u32) {
-        let register = self.register(offset);
+        let register = self.0.register(offset);
         #[cfg(target_os = "none")]
         // SAFETY: as for `read`.
         unsafe {
