@@ -5,8 +5,8 @@
 //! User level may have the same UART. The kernel only ever writes single characters when there is room, and
 //! only in debug calls and when it has to say something (a fault that nobody handles, a bug of its own).
 
-use crate::mmio::Mmio;
 use core::fmt;
+use keel_arch::mmio::Mmio;
 
 /// The data register.
 const DATA: usize = 0x00;
@@ -53,8 +53,8 @@ impl<M: Mmio> fmt::Write for Console<M> {
 #[cfg(test)]
 mod test {
     use super::*;
-    use crate::mmio::fake::Fake;
     use core::fmt::Write;
+    use keel_arch::mmio::fake::Fake;
 
     #[test]
     fn writes_lines_for_terminals() {

@@ -31,7 +31,6 @@ pub mod fault;
 pub mod gic;
 pub mod machine;
 pub mod maintenance;
-pub mod mmio;
 pub mod platform;
 pub mod registers;
 pub mod special;

@@ -5,14 +5,11 @@
 //! Part of a running thread's state lives in the processor and is moved only when it has to be:
 //!
 //! - The two thread-local storage registers are saved when another thread is loaded.
-//! - The FPU's registers belong to the thread that used it last. The FPU is open to that thread alone; for anybody
-//!   else the first use traps, and the trap moves the registers ([`Machine::give_fpu`]). Threads that leave the
-//!   FPU alone never pay for it.
+//! - The FPU's registers belong to the thread that used it last ([`LazyFpu`]).
 //!
 //! Invariants:
 //! 1. `loaded` is the thread whose thread-local storage registers are in the processor. It is alive.
-//! 2. `fpu_owner` is the thread whose FPU registers are in the processor. It is alive and may use the FPU. The FPU
-//!    is open exactly while `fpu_owner` is loaded.
+//! 2. What [`LazyFpu`] calls the thread that runs is the thread that is loaded.
 //! 3. `space` is what TTBR0 holds, but for the time of a `maintain`.
 //! 4. `taken` is the interrupt that the controller has handed out and that is not ended.
 
@@ -26,6 +23,7 @@ use crate::{entries, special};
 use core::ops::RangeInclusive;
 use keel_abi::aarch64::registers as order;
 use keel_abi::aarch64::{asid, fault, label, memory, object};
+use keel_arch::fpu::LazyFpu;
 use keel_kernel::Kernel;
 use keel_kernel::arch::{
     Arch, Entry, MachineObject, PageCheck, PagingLabel, RegisterMap, TakenInterrupt, Trigger,
@@ -33,7 +31,6 @@ use keel_kernel::arch::{
 use keel_kernel::cap::{Cap, RawCap, VmRights};
 use keel_kernel::error::Error;
 use keel_kernel::invocation::{Message, Preempted};
-use keel_kernel::object::tcb::FLAG_FPU_DISABLED;
 use keel_kernel::object::{Registers, Table, Tcb};
 use keel_kernel::store::{Ref, Store};
 use keel_kernel::units::{Asid, Irq, PhysAddr, Ticks, VirtAddr};
@@ -62,10 +59,8 @@ pub struct Machine {
     taken: Option<Taken>,
     /// See invariant 1.
     loaded: Option<Ref<Tcb>>,
-    /// See invariant 2.
-    fpu_owner: Option<Ref<Tcb>>,
-    /// Whether the FPU is open (invariant 2).
-    fpu_open: bool,
+    /// The FPU, and whose registers are in it.
+    fpu: LazyFpu<cpu::Processor>,
     /// See invariant 3: physical address and identifier.
     space: (u64, Asid),
     /// Positions of cache operations that were preempted.
@@ -90,8 +85,7 @@ impl Machine {
             timer_khz,
             taken: None,
             loaded: None,
-            fpu_owner: None,
-            fpu_open: false,
+            fpu: LazyFpu::new(),
             space,
             maintenance: Maintenance::new(),
         }
@@ -99,29 +93,7 @@ impl Machine {
 
     /// The loaded thread has used the FPU while it was not open: it gets it, if it may have it.
     pub fn give_fpu(&mut self, store: &mut Store<Self>, tcb: Ref<Tcb>) -> bool {
-        if store[tcb].flags & FLAG_FPU_DISABLED != 0 {
-            return false;
-        }
-        self.save_fpu(store);
-        cpu::load_fpu(&store[tcb].fpu);
-        self.fpu_owner = Some(tcb);
-        self.set_fpu_open(true);
-        true
-    }
-
-    /// The FPU's registers go to their owner, who is none then.
-    fn save_fpu(&mut self, store: &mut Store<Self>) {
-        if let Some(owner) = self.fpu_owner.take() {
-            cpu::save_fpu(&mut store[owner].fpu);
-        }
-    }
-
-    /// Opens or closes the FPU.
-    fn set_fpu_open(&mut self, open: bool) {
-        if self.fpu_open != open {
-            cpu::open_fpu(open);
-            self.fpu_open = open;
-        }
+        self.fpu.give(store, tcb)
     }
 
     /// The loaded thread's registers go to its TCB, and nobody is loaded.
@@ -364,7 +336,7 @@ impl Arch for Machine {
             self.unload(store);
             load_thread_registers(store, tcb);
             self.loaded = Some(tcb);
-            self.set_fpu_open(self.fpu_owner == Some(tcb));
+            self.fpu.switch_to(tcb);
         }
     }
 
@@ -386,10 +358,8 @@ impl Arch for Machine {
     }
 
     fn release_fpu(&mut self, store: &mut Store<Self>, tcb: Ref<Tcb>) {
-        if self.fpu_owner == Some(tcb) {
-            self.save_fpu(store);
-        }
-        // It is loaded again, with its FPU closed, when it runs again; if it dies it is not saved any more.
+        self.fpu.release(store, tcb);
+        // It is loaded again when it runs again; if it dies it is not saved any more.
         if self.loaded == Some(tcb) {
             self.unload(store);
         }

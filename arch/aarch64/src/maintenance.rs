@@ -213,8 +213,8 @@ const INVALID_ROOT: Error = Error::FailedLookup { source: false, failure: Lookup
 #[cfg(test)]
 mod test {
     use super::*;
-    use crate::cpu::model;
     use crate::test::{kernel, thread};
+    use keel_arch::model;
 
     /// Two MiB, in an address space with the identifier 1.
     const RANGE: Range = Range {

@@ -139,69 +139,6 @@ fn interrupts(node: &Node<'_>) -> impl Iterator<Item = u32> {
     })
 }
 
-/// How many separate regions of memory are used.
-pub const MAX_MEMORY: usize = 16;
-
-/// The memory that the machine has and that nobody has reserved: whole pages below `limit`, in ascending order,
-/// neither overlapping nor touching. Regions beyond the first [`MAX_MEMORY`] are left out.
-#[derive(Clone, Copy)]
-pub struct MemoryMap {
-    /// The regions, in the first `count` places.
-    regions: [Region; MAX_MEMORY],
-    /// How many there are.
-    count: usize,
-}
-
-impl MemoryMap {
-    /// Reads the tree. It does not have to list regions in order, nor without overlaps.
-    pub fn find(tree: &DeviceTree<'_>, limit: u64) -> Self {
-        let mut map = Self { regions: [Region::EMPTY; MAX_MEMORY], count: 0 };
-        let mut from = 0;
-        while map.count < MAX_MEMORY
-            && let Some(region) = next_memory(tree, from, limit)
-        {
-            from = region.end();
-            if let Some(pages) = region.shrink_to(PAGE_BITS).filter(|pages| pages.size() > 0) {
-                map.regions[map.count] = pages;
-                map.count += 1;
-            }
-        }
-        map
-    }
-
-    /// The regions.
-    pub fn regions(&self) -> &[Region] {
-        &self.regions[..self.count]
-    }
-}
-
-/// The first stretch at or behind `from` that is memory without reservations.
-fn next_memory(tree: &DeviceTree<'_>, from: u64, limit: u64) -> Option<Region> {
-    let memory =
-        || tree.memory().filter_map(move |region| Region::between(region.start(), region.end().min(limit)));
-    let reserved = || tree.reserved().filter(|region| region.size() > 0);
-    let inside = |address, regions: &mut dyn Iterator<Item = Region>| {
-        regions.filter(|region| region.start() <= address && address < region.end()).map(Region::end).max()
-    };
-    let mut start = from;
-    // Each round moves behind a region, so that there are no more rounds than regions.
-    loop {
-        if let Some(end) = inside(start, &mut reserved()) {
-            start = end;
-        } else if inside(start, &mut memory()).is_some() {
-            break;
-        } else {
-            start = memory().map(Region::start).filter(|&begin| begin > start).min()?;
-        }
-    }
-    let mut end = start;
-    while let Some(further) = inside(end, &mut memory()) {
-        end = further;
-    }
-    let barrier = reserved().map(Region::start).filter(|&begin| begin > start).min();
-    Region::between(start, barrier.map_or(end, |barrier| barrier.min(end)))
-}
-
 #[cfg(test)]
 mod test {
     use super::*;
@@ -252,42 +189,5 @@ mod test {
         let find = |tree: Builder| Platform::find(&DeviceTree::new(&tree.end().finish()).unwrap());
         assert_eq!(find(with_timer(root())), Err(Error::NoInterruptController));
         assert_eq!(find(with_gic(root())), Err(Error::NoTimer));
-    }
-
-    fn memory(reservations: &[(u64, u64)], memory: &[(u32, u32)]) -> Vec<Region> {
-        let tree =
-            reservations.iter().fold(Builder::new(), |tree, &(start, end)| tree.reserve(start, end - start));
-        let words: Vec<u32> = memory.iter().flat_map(|&(start, end)| [start, end - start]).collect();
-        let tree = tree.begin("").words("#address-cells", &[1]).words("#size-cells", &[1]).begin("memory");
-        let blob = tree.strings("device_type", &["memory"]).words("reg", &words).end().end().finish();
-        MemoryMap::find(&DeviceTree::new(&blob).unwrap(), 0x8000_0000).regions().to_vec()
-    }
-
-    #[test]
-    fn memory_is_sorted_joined_and_cut_to_pages_and_the_limit() {
-        let found =
-            memory(&[], &[(0x7000_0000, 0x9000_0000), (0x1000, 0x2fff), (0x4000, 0x5000), (0x5000, 0x7000)]);
-        let expected = [region(0x1000, 0x2000), region(0x4000, 0x7000), region(0x7000_0000, 0x8000_0000)];
-        assert_eq!(found, expected);
-        assert_eq!(
-            memory(&[], &[(0x1000, 0x8000), (0x2000, 0x3000), (0x7000, 0x9000)]),
-            [region(0x1000, 0x9000)]
-        );
-        assert_eq!(memory(&[], &[]), []);
-        assert_eq!(memory(&[], &[(0x9000_0000, 0xa000_0000)]), []);
-    }
-
-    #[test]
-    fn reservations_are_left_out() {
-        let reserved = [(0x2000, 0x2800), (0x1000, 0x1001), (0x5000, 0x9000), (0x6000, 0x7000)];
-        assert_eq!(memory(&reserved, &[(0x1000, 0x8000)]), [region(0x3000, 0x5000)]);
-        assert_eq!(memory(&[(0, 0x1_0000)], &[(0x1000, 0x8000)]), []);
-        assert_eq!(memory(&[(0x8000, 0x9000)], &[(0x1000, 0x8000)]), [region(0x1000, 0x8000)]);
-    }
-
-    #[test]
-    fn too_many_regions_are_not_too_many_for_the_map() {
-        let many: Vec<_> = (1..40).map(|index| (index * 0x2000, index * 0x2000 + 0x1000)).collect();
-        assert_eq!(memory(&[], &many).len(), MAX_MEMORY);
     }
 }

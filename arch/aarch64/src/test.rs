@@ -3,7 +3,7 @@
 //! The machine under the portable kernel, on the host's model of the processor.
 
 use crate::console::Console;
-use crate::cpu::model::{self, device, executed};
+use crate::cpu::Device;
 use crate::gic::{Gic, GicV2};
 use crate::machine::{Machine, Parts};
 use crate::registers::{TPIDR, TPIDRRO, word};
@@ -13,6 +13,8 @@ use keel_abi::aarch64::registers as order;
 use keel_abi::error::ErrorCode;
 use keel_abi::message::MessageInfo;
 use keel_abi::{slot, syscall};
+use keel_arch::model::{self, executed};
+use keel_arch::space::DeviceMap;
 use keel_kernel::Kernel;
 use keel_kernel::arch::{Arch, TakenInterrupt, Trigger};
 use keel_kernel::boot::region::PhysRegion;
@@ -37,6 +39,11 @@ const TIMER: u32 = 27;
 /// Where tests put threads of their own: free memory.
 const THREADS: PhysAddr = PhysAddr(0x4040_0000);
 const UART: u64 = 0x3000;
+
+/// A device whose page of registers begins at `base`.
+fn device(base: u64) -> Device {
+    Device::new(DeviceMap::model(base, 4096))
+}
 
 /// A kernel that has just booted, with 96 interrupts.
 pub(crate) fn kernel() -> Kernel<Machine> {

@@ -210,9 +210,10 @@ impl<L: Layout> KernelSpace<L> {
     /// Maps the registers of a device.
     pub fn map_device(&mut self, device: Region) -> Result<DeviceMap, Error> {
         let pages = device.grow_to(PAGE_BITS).ok_or(Error::BadAddress)?;
-        // Large devices can then be mapped by large blocks.
-        let inside = pages.start() % BLOCK_BYTES;
-        let base = L::DEVICES + self.device_bytes.next_multiple_of(BLOCK_BYTES) + inside;
+        // Large devices begin at the same place in a block as their physical addresses: then blocks map them.
+        let is_large = pages.size() >= BLOCK_BYTES;
+        let block = pages.start() % BLOCK_BYTES + self.device_bytes.next_multiple_of(BLOCK_BYTES);
+        let base = L::DEVICES + if is_large { block } else { self.device_bytes };
         self.tables.map(self.root, base, pages, Kind::Device)?;
         self.device_bytes = base - L::DEVICES + pages.size();
         L::written();
@@ -220,7 +221,7 @@ impl<L: Layout> KernelSpace<L> {
     }
 }
 
-/// Devices start at the same place in such a block as their physical addresses.
+/// Bytes of a block above a page.
 const BLOCK_BYTES: u64 = 2 << 20;
 
 impl<L: Layout> fmt::Debug for KernelSpace<L> {

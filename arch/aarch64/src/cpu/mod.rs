@@ -13,16 +13,18 @@
 //!    effect at the latest with the exception return, which synchronises, and need no barrier before.
 //! 4. The kernel is built without floating point: between saves and loads the FPU's registers are user level's.
 
-#[cfg(not(target_os = "none"))]
-pub mod model;
 #[cfg(target_os = "none")]
 pub mod start;
 #[cfg(target_os = "none")]
 pub mod trap;
 
-use crate::mmio::Mmio;
 use crate::platform::Conduit;
 use keel_abi::config::Options;
+use keel_arch::fpu::Fpu;
+use keel_arch::mmio::Mmio;
+#[cfg(not(target_os = "none"))]
+use keel_arch::model;
+use keel_arch::space::DeviceMap;
 use keel_kernel::object::tcb::{FPU_WORDS, FpuState};
 
 /// Reads a system register.
@@ -38,7 +40,7 @@ macro_rules! read {
             value
         }
         #[cfg(not(target_os = "none"))]
-        crate::cpu::model::read($register)
+        keel_arch::model::read($register)
     }};
 }
 
@@ -51,7 +53,7 @@ macro_rules! execute {
             core::arch::asm!($instructions, options(nostack, preserves_flags))
         };
         #[cfg(not(target_os = "none"))]
-        crate::cpu::model::execute($instructions, 0);
+        keel_arch::model::execute($instructions, 0);
     }};
     ($instructions:literal, $operand:expr) => {{
         let operand: u64 = $operand;
@@ -61,7 +63,7 @@ macro_rules! execute {
             core::arch::asm!($instructions, in(reg) operand, options(nostack, preserves_flags))
         };
         #[cfg(not(target_os = "none"))]
-        crate::cpu::model::execute($instructions, operand);
+        keel_arch::model::execute($instructions, operand);
     }};
 }
 
@@ -247,15 +249,32 @@ pub fn set_thread_registers(registers: (u64, u64)) {
     execute!("msr tpidrro_el0, {}", registers.1);
 }
 
+/// The FPU of this processor.
+pub struct Processor;
+
+impl Fpu for Processor {
+    fn open(open: bool) {
+        open_fpu(open);
+    }
+
+    fn save(state: &mut FpuState) {
+        save_fpu(state);
+    }
+
+    fn load(state: &FpuState) {
+        load_fpu(state);
+    }
+}
+
 /// Opens the FPU to user level, or has user level trap at its first use.
-pub fn open_fpu(open: bool) {
+fn open_fpu(open: bool) {
     const KERNEL_ONLY: u64 = 0b01 << 20;
     const EVERYBODY: u64 = 0b11 << 20;
     execute!("msr cpacr_el1, {}", if open { EVERYBODY } else { KERNEL_ONLY });
 }
 
 /// Saves v0 to v31, then fpcr and fpsr.
-pub fn save_fpu(state: &mut FpuState) {
+fn save_fpu(state: &mut FpuState) {
     #[cfg(target_os = "none")]
     // SAFETY: writes the words of `state` alone; the assembler is told that these instructions exist.
     unsafe {
@@ -293,7 +312,7 @@ pub fn save_fpu(state: &mut FpuState) {
 }
 
 /// Loads what [`save_fpu`] has saved.
-pub fn load_fpu(state: &FpuState) {
+fn load_fpu(state: &FpuState) {
     #[cfg(target_os = "none")]
     // SAFETY: reads the words of `state` and writes registers that no kernel code uses (4).
     unsafe {
@@ -365,38 +384,30 @@ pub fn initialise() {
 
 // --- devices and firmware --------------------------------------------------------------------------------------
 
-/// A device's registers at addresses of the kernel. Only `start` makes these, for pages that it has mapped.
+/// A device's registers at addresses of the kernel.
 #[derive(Clone, Copy, Debug)]
-pub struct Device {
-    /// Where the registers begin.
-    base: u64,
-    /// Bytes of registers.
-    bytes: u64,
-}
+pub struct Device(DeviceMap);
 
 impl Device {
-    /// The address of a register.
-    #[inline(always)]
-    fn register(&self, offset: usize) -> u64 {
-        assert!(offset.is_multiple_of(4) && (offset as u64) < self.bytes, "register outside of its device");
-        self.base + offset as u64
+    /// A device that is mapped.
+    pub const fn new(map: DeviceMap) -> Self {
+        Self(map)
     }
 
     /// The registers from `offset` on.
     pub fn part(&self, offset: u64) -> Self {
-        assert!(offset.is_multiple_of(4096) && offset < self.bytes, "part outside of its device");
-        Self { base: self.base + offset, bytes: self.bytes - offset }
+        Self(self.0.part(offset))
     }
 }
 
 impl Mmio for Device {
     #[inline(always)]
     fn read(&self, offset: usize) -> u32 {
-        let register = self.register(offset);
+        let register = self.0.register(offset);
         #[cfg(target_os = "none")]
         {
             let value: u32;
-            // SAFETY: `start` has mapped the registers, and this is one of them. The instruction is one that a
+            // SAFETY: the registers are mapped, and this is one of them. The instruction is one that a
             // hypervisor can emulate, which Rust's volatile accesses do not promise.
             unsafe {
                 core::arch::asm!("ldr {:w}, [{}]", out(reg) value, in(reg) register,
@@ -410,7 +421,7 @@ impl Mmio for Device {
 
     #[inline(always)]
     fn write(&self, offset: usize, value: u32) {
-        let register = self.register(offset);
+        let register = self.0.register(offset);
         #[cfg(target_os = "none")]
         // SAFETY: as for `read`.
         unsafe {

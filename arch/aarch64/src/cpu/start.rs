@@ -14,27 +14,32 @@
 //!   0xffff_ffff_e000_0000                 the device tree
 //!   0xffff_ffff_f000_0000                 pages of devices
 //! ```
-//!
-//! 1. All of the image lies at one distance from where it is linked.
-//! 2. Code is not writable and data not executable at the image's addresses. The window shows the image's memory
-//!    as data, which nothing uses.
-//! 3. There is one [`KernelSpace`], and its tables are only added to.
 
-use crate::cpu::{Device, read, switch_off};
+use crate::cpu::{read, switch_off, table_written};
 use crate::entry;
 use core::arch::{asm, naked_asm};
-use keel_aarch64_tables::{Error, Kind, MAIR, Root, Table, Tables, Width};
+use keel_aarch64_tables::{Error, Format, MAIR, Table, Width};
 use keel_abi::aarch64::memory::WINDOW_BASE;
-use keel_devicetree::{MAX_BYTES, Region};
+use keel_arch::space::{self, Image, KernelSpace, RootTask};
+use keel_devicetree::Region;
 
-/// Where the device tree appears.
-const TREE: u64 = 0xffff_ffff_e000_0000;
-/// Where pages of devices appear, one after the other.
-const DEVICES: u64 = 0xffff_ffff_f000_0000;
+/// How the kernel's addresses are laid out: see above.
+pub struct Layout;
+
+impl space::Layout for Layout {
+    type Format = Format;
+    const WIDTH: Width = Width::Bits39;
+    const WINDOW: u64 = WINDOW_BASE;
+    const TREE: u64 = 0xffff_ffff_e000_0000;
+    const DEVICES: u64 = 0xffff_ffff_f000_0000;
+
+    fn written() {
+        table_written();
+    }
+}
+
 /// Bytes of a page.
 const PAGE_BYTES: u64 = 4096;
-/// log2 of it.
-const PAGE_BITS: u32 = 12;
 /// How many tables there are: ten for image, tree, devices, window and the way over; and for each region of
 /// memory that is not made of whole GiB up to four. What finds no table is not used.
 const TABLES: usize = 42;
@@ -70,25 +75,15 @@ unsafe extern "C" fn keel_entry() -> ! {
     )
 }
 
-/// What the loader says of the root task (`boot.md` §6.1).
-#[derive(Clone, Copy, Debug)]
-pub struct RootTask {
-    /// Its image's physical addresses.
-    pub image: Region,
-    /// Physical minus virtual address.
-    pub offset: u64,
-    /// Where it begins to run.
-    pub entry: u64,
-}
-
 /// The first Rust code.
 extern "C" fn start(image: u64, image_end: u64, offset: u64, entry: u64, tree: u64, tree_bytes: u64) -> ! {
     let tree = if tree_bytes == 0 { Some(Region::EMPTY) } else { Region::new(tree, tree_bytes) };
     // Nothing can be said before the tree has named a console.
-    let space = tree.and_then(|tree| KernelSpace::take_over(tree).ok()).unwrap_or_else(|| switch_off(None));
+    let space = tree.and_then(|tree| take_over(tree).ok()).unwrap_or_else(|| switch_off(None));
     crate::cpu::trap::install();
-    let image = Region::between(image, image_end).unwrap_or(Region::EMPTY);
-    entry::boot(space, RootTask { image, offset, entry })
+    // SAFETY: `take_over` has loaded the address space.
+    let tree = unsafe { space.tree(BOARD_TREE) };
+    entry::boot(space, tree, RootTask::new(image, image_end, offset, entry))
 }
 
 /// The device tree of the board, for loaders that pass none.
@@ -98,116 +93,31 @@ static BOARD_TREE: &[u8] = include_bytes!(env!("KEEL_BOARD_DTB"));
 #[cfg(not(keel_board))]
 static BOARD_TREE: &[u8] = &[];
 
-/// The kernel's address space while it is being made.
-pub struct KernelSpace {
-    /// Its tables.
-    tables: Tables<'static>,
-    /// The upper half.
-    root: Root,
-    /// Virtual minus physical address of the image.
-    offset: u64,
-    /// Where the loader has put the device tree; empty if it has passed none.
-    tree: Region,
-    /// Where the next device's registers are mapped.
-    next_device: u64,
+/// Leaves the loader's address space for the kernel's own. To be called once.
+fn take_over(tree: Region) -> Result<KernelSpace<Layout>, Error> {
+    let image = Image {
+        start: address(&raw const keel_image_start),
+        code_end: address(&raw const keel_code_end),
+        constants_end: address(&raw const keel_constants_end),
+        guard: address(&raw const keel_guard),
+        guard_end: address(&raw const keel_guard_end),
+        end: address(&raw const ki_end),
+    };
+    let offset = image.start.wrapping_sub(physical_address(image.start)?);
+    // SAFETY: the only reference to the pool, as this code runs once.
+    let mut space = KernelSpace::<Layout>::new(unsafe { &mut *&raw mut POOL }, image, offset, tree)?;
+    let identity = space.identity_root(Width::Bits48)?;
+    let (kernel, empty) = (space.root(), no_space(&space));
+    // SAFETY: both address spaces have this code; the kernel's has all of the image where it is now.
+    unsafe {
+        switch_space(kernel, identity, empty, offset.wrapping_neg(), translation_control(), CONTROL);
+    }
+    Ok(space)
 }
 
-impl KernelSpace {
-    /// Leaves the loader's address space for the kernel's own, in which image and device tree are mapped. To be
-    /// called once.
-    fn take_over(tree: Region) -> Result<Self, Error> {
-        let pool = &raw mut POOL;
-        let offset = address(pool.cast()).wrapping_sub(physical_address(address(pool.cast()))?);
-        // SAFETY: the only reference to the pool, as this code runs once.
-        let mut tables = Tables::new(unsafe { &mut *pool }, address(pool.cast()).wrapping_sub(offset));
-        let root = tables.root(Width::Bits39)?;
-        let mut space = Self { tables, root, offset, tree, next_device: DEVICES };
-        space.map_image()?;
-        if tree.size() > MAX_BYTES as u64 {
-            return Err(Error::BadAddress);
-        }
-        let tree_pages = tree.grow_to(PAGE_BITS).ok_or(Error::BadAddress)?;
-        space.tables.map(root, TREE, tree_pages, Kind::Constants)?;
-        let code = space.part(&raw const keel_image_start, &raw const keel_code_end)?;
-        let identity = space.tables.root(Width::Bits48)?;
-        space.tables.map(identity, code.start(), code, Kind::Code)?;
-        let (kernel, identity) = (space.tables.address(root), space.tables.address(identity));
-        // SAFETY: both address spaces have this code; the kernel's has all of the image where it is now.
-        unsafe {
-            switch_space(
-                kernel,
-                identity,
-                space.no_space(),
-                offset.wrapping_neg(),
-                translation_control(),
-                CONTROL,
-            );
-        }
-        Ok(space)
-    }
-
-    /// Maps the image, each part as what it is, without the page below the stack.
-    fn map_image(&mut self) -> Result<(), Error> {
-        let parts = [
-            (&raw const keel_image_start, &raw const keel_code_end, Kind::Code),
-            (&raw const keel_code_end, &raw const keel_constants_end, Kind::Constants),
-            (&raw const keel_constants_end, &raw const keel_guard, Kind::Data),
-            (&raw const keel_guard_end, &raw const ki_end, Kind::Data),
-        ];
-        for (start, end, kind) in parts {
-            let part = self.part(start, end)?;
-            self.tables.map(self.root, address(start), part, kind)?;
-        }
-        Ok(())
-    }
-
-    /// The physical addresses of a part of the image.
-    fn part(&self, start: *const u8, end: *const u8) -> Result<Region, Error> {
-        let physical = |symbol| address(symbol).wrapping_sub(self.offset);
-        Region::between(physical(start), physical(end)).ok_or(Error::BadAddress)
-    }
-
-    /// Where the image lies.
-    pub fn image(&self) -> Region {
-        self.part(&raw const keel_image_start, &raw const ki_end).unwrap_or(Region::EMPTY)
-    }
-
-    /// The physical address of a root table that maps nothing.
-    pub fn no_space(&self) -> u64 {
-        address((&raw const NO_SPACE).cast()).wrapping_sub(self.offset)
-    }
-
-    /// Where the loader has put the device tree; empty if it has passed none.
-    pub fn tree_region(&self) -> Region {
-        self.tree
-    }
-
-    /// The device tree that the loader has passed, or else the board's; empty if there is neither.
-    pub fn tree(&self) -> &'static [u8] {
-        if self.tree.size() == 0 {
-            return BOARD_TREE;
-        }
-        let start = (TREE + self.tree.start() % PAGE_BYTES) as *const u8;
-        // SAFETY: `take_over` has mapped these pages, and a loader leaves them to the kernel (`boot.md` §6.1). Boot
-        // keeps them out of free memory, so that nobody ever writes them.
-        unsafe { core::slice::from_raw_parts(start, self.tree.size() as usize) }
-    }
-
-    /// Maps memory into the window.
-    pub fn map_memory(&mut self, memory: Region) -> Result<(), Error> {
-        let result = self.tables.map(self.root, memory.start().wrapping_add(WINDOW_BASE), memory, Kind::Data);
-        crate::cpu::table_written();
-        result
-    }
-
-    /// Maps a device's registers, which are whole pages.
-    pub fn map_device(&mut self, registers: Region) -> Result<Device, Error> {
-        let base = self.next_device;
-        self.tables.map(self.root, base, registers, Kind::Device)?;
-        self.next_device += registers.size();
-        crate::cpu::table_written();
-        Ok(Device { base, bytes: registers.size() })
-    }
+/// The physical address of a root table that maps nothing.
+pub fn no_space(space: &KernelSpace<Layout>) -> u64 {
+    space.physical(address((&raw const NO_SPACE).cast()))
 }
 
 /// The address of something in the image.

@@ -22,7 +22,7 @@ mod v3;
 pub use v2::Gic as GicV2;
 pub use v3::{Gic as GicV3, PRIVATE_FRAME, belongs_to, redistributors};
 
-use crate::mmio::Mmio;
+use keel_arch::mmio::Mmio;
 
 /// Numbers from here on say that there is no interrupt, or are of kinds that the kernel does not use.
 const SPECIAL: u32 = 1020;
@@ -143,7 +143,7 @@ impl<M: Mmio> Gic<M> {
 /// Registers that versions 2 and 3 have in common, in the distributor and in the redistributor of a core.
 mod common {
     use super::{Line, PRIORITY};
-    use crate::mmio::Mmio;
+    use keel_arch::mmio::Mmio;
 
     /// Control: bit 0 forwards interrupts.
     pub const CONTROL: usize = 0x000;

@@ -4,7 +4,7 @@
 
 use super::common::{self, CLEAR_ENABLE, CONTROL, SET_ENABLE};
 use super::{FIRST_SHARED, Line, PRIORITY_MASK, Taken, Version};
-use crate::mmio::Mmio;
+use keel_arch::mmio::Mmio;
 
 /// Distributor register: one byte per interrupt, the cores it goes to.
 const TARGETS: usize = 0x800;
@@ -92,7 +92,7 @@ impl<M: Mmio> Version for Gic<M> {
 mod test {
     use super::*;
     use crate::gic;
-    use crate::mmio::fake::Fake;
+    use keel_arch::mmio::fake::Fake;
 
     fn gic<'a>(distributor: &'a Fake, interface: &'a Fake) -> gic::Gic<&'a Fake> {
         let gic = gic::Gic::V2(Gic::new(distributor, interface));

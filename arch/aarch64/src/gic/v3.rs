@@ -6,7 +6,7 @@
 use super::common::{self, CLEAR_ENABLE, CONTROL, SET_ENABLE};
 use super::{FIRST_SHARED, Line, PRIORITY_MASK, Taken, Version};
 use crate::cpu::interrupts;
-use crate::mmio::Mmio;
+use keel_arch::mmio::Mmio;
 use keel_devicetree::Region;
 
 /// One bit per interrupt: 1 for the group that the kernel takes.
@@ -158,9 +158,9 @@ fn software_interrupt(number: u32, affinity: u32) -> u64 {
 #[cfg(test)]
 mod test {
     use super::*;
-    use crate::cpu::model;
     use crate::gic;
-    use crate::mmio::fake::Fake;
+    use keel_arch::mmio::fake::Fake;
+    use keel_arch::model;
 
     #[test]
     fn reset_disables_all_and_routes_shared_ones_here() {
