@@ -129,15 +129,13 @@ pub struct Syscall {
     number: i64,
     cap: u64,
     info: MessageInfo,
-    words: [u64; 4],
+    words: [Option<u64>; 4],
     reply: u64,
     destination: u64,
 }
 
 /// What registers hold that a system call does not look at.
 const IGNORED: u64 = 0x1907_0000_5eed_0000;
-/// What message registers hold where a case does not say.
-const UNSET_WORDS: [u64; 4] = [IGNORED + 0x10, IGNORED + 0x11, IGNORED + 0x12, IGNORED + 0x13];
 
 impl Syscall {
     /// Call `number` with nothing in its registers that means something.
@@ -146,7 +144,7 @@ impl Syscall {
             number,
             cap: IGNORED,
             info: MessageInfo(0),
-            words: UNSET_WORDS,
+            words: [None; 4],
             reply: IGNORED + 1,
             destination: IGNORED + 2,
         }
@@ -178,7 +176,9 @@ impl Syscall {
 
     /// With these message words (at most four), and that length.
     pub fn words(mut self, words: &[u64]) -> Self {
-        self.words[..words.len()].copy_from_slice(words);
+        for (to, from) in self.words.iter_mut().zip(words) {
+            *to = Some(*from);
+        }
         self.info = MessageInfo::new(self.info.label(), 0, self.info.extra_caps(), words.len());
         self
     }
@@ -256,9 +256,20 @@ pub struct Received {
     pub info: MessageInfo,
     /// Message registers.
     pub words: [u64; 4],
+    /// What the message registers held before.
+    held: [u64; 4],
 }
 
 impl Received {
+    fn new(before: &Registers, after: &Registers) -> Self {
+        Self {
+            badge: after.get(registers::CAPABILITY),
+            info: MessageInfo(after.get(registers::MESSAGE_INFO)),
+            words: registers::MESSAGE.map(|register| after.get(register)),
+            held: registers::MESSAGE.map(|register| before.get(register)),
+        }
+    }
+
     /// Expects a badge, and a message: label, and the words in registers. Message registers beyond those
     /// keep what they held. Length and capabilities are those of the words.
     #[track_caller]
@@ -271,7 +282,7 @@ impl Received {
     /// Expects the message registers to begin so; the rest keep what they held.
     #[track_caller]
     pub fn words_are(&self, words: &[u64]) -> Outcome {
-        let mut expected = UNSET_WORDS;
+        let mut expected = self.held;
         let count = words.len().min(4);
         expected[..count].copy_from_slice(&words[..count]);
         if self.words == expected {
@@ -427,8 +438,11 @@ impl Puppet {
             .with(registers::MESSAGE_INFO, call.info.word())
             .with(registers::REPLY, call.reply)
             .with(registers::SEND_DESTINATION, call.destination);
+        // Where the case does not say, message registers keep the pattern, which differs from puppet to puppet.
         for (register, word) in registers::MESSAGE.into_iter().zip(call.words) {
-            registers = registers.with(register, word);
+            if let Some(word) = word {
+                registers = registers.with(register, word);
+            }
         }
         registers
     }
@@ -515,11 +529,7 @@ impl Puppet {
         }
         let registers = self.registers()?;
         self.compare(&registers)?;
-        Ok(Event::Done(Received {
-            badge: registers.get(registers::CAPABILITY),
-            info: MessageInfo(registers.get(registers::MESSAGE_INFO)),
-            words: registers::MESSAGE.map(|register| registers.get(register)),
-        }))
+        Ok(Event::Done(Received::new(&self.written.get(), &registers)))
     }
 
     /// Expects that all registers are kept but the outputs of a system call. Of functions and other code

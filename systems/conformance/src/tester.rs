@@ -21,7 +21,7 @@ use keel_abi::{aarch64::label as machine_label, error::ErrorCode, slot, syscall}
 
 use crate::{
     check::{Outcome, Shown, Verdict, differ, same},
-    invoke::{accepts, call},
+    invoke::{accepts, call, refuses},
     machine,
     puppet::{Event, Puppet, Syscall},
 };
@@ -373,6 +373,27 @@ impl Tester {
     #[track_caller]
     pub fn passive_puppet(&mut self, priority: u64) -> Outcome<Puppet> {
         self.puppet_on(priority, NULL)
+    }
+
+    /// A puppet above the case that waits on `endpoint` with `reply`, and whose time has been taken away.
+    #[track_caller]
+    pub fn passive_server(&mut self, endpoint: CPtr, reply: CPtr) -> Outcome<Puppet> {
+        let server = self.puppet(ABOVE)?;
+        server.blocks(Syscall::recv(endpoint, reply))?;
+        accepts("SchedContextUnbind", server.sc, &[], &[])?;
+        Ok(server)
+    }
+
+    /// Expects that a scheduling context, which has time, belongs to a thread or not. It is taken away and
+    /// given back.
+    #[track_caller]
+    pub fn is_bound(&self, sc: CPtr, tcb: CPtr, bound: bool) -> Outcome {
+        if bound {
+            accepts("SchedContextUnbindObject", sc, &[], &[tcb])?;
+            accepts("SchedContextBind", sc, &[], &[tcb])?;
+            return Ok(());
+        }
+        refuses("SchedContextUnbindObject/IllegalOperation#2", sc, &[], &[tcb], &[])
     }
 
     /// A puppet with this scheduling context, or none.
