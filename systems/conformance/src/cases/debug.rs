@@ -3,10 +3,15 @@
 //! Calls of debug kernels (`syscalls.md §13`). DebugHalt, which ends the machine, is left out.
 
 use keel::cap::{Blueprint, CPtr};
-use keel_abi::{aarch64::cap_type as machine_type, cap_type, message::ipc_buffer, syscall};
+use keel_abi::{aarch64::cap_type as machine_type, cap_type, fault, message::ipc_buffer, syscall};
 
 use super::Case;
-use crate::{check::*, invoke::*, puppet::Syscall, tester::*};
+use crate::{
+    check::*,
+    invoke::*,
+    puppet::{Event, Syscall},
+    tester::*,
+};
 
 /// The cases of this file.
 pub const CASES: &[Case] = cases![
@@ -16,6 +21,7 @@ pub const CASES: &[Case] = cases![
     names_a_thread,
     bad_names_do_nothing,
     prints_threads_and_objects,
+    all_of_them_are_there_or_none,
 ];
 
 /// The capability that DebugCapIdentify and others take.
@@ -112,5 +118,26 @@ fn prints_threads_and_objects(t: &mut Tester) -> Outcome {
     let puppet = t.puppet(ABOVE)?;
     puppet.does(Syscall::new(syscall::DEBUG_DUMP_SCHEDULER))?;
     puppet.does(Syscall::new(syscall::DEBUG_SNAPSHOT))?;
+    Ok(())
+}
+
+/// `syscalls.md §1.2`: a kernel that is not for debugging raises UnknownSyscall for them. Halt is not called.
+fn all_of_them_are_there_or_none(t: &mut Tester) -> Outcome {
+    let puppet = t.puppet(ABOVE)?;
+    puppet.start(Syscall::new(syscall::DEBUG_CAP_IDENTIFY).cap(NULL))?;
+    let is_debug = matches!(puppet.event()?, Event::Done(_));
+    puppet.buffer().set_word(0, u64::from_le_bytes(*b"puppet\0\0"));
+    for call in [
+        Syscall::new(syscall::DEBUG_PUT_CHAR).cap(CPtr::new(b'\n'.into())),
+        Syscall::new(syscall::DEBUG_NAME_THREAD).cap(puppet.tcb),
+        Syscall::new(syscall::DEBUG_CAP_IDENTIFY).cap(NULL),
+    ] {
+        puppet.start(call)?;
+        match puppet.event()? {
+            Event::Done(_) if is_debug => {}
+            Event::Fault(fault) if !is_debug => same("fault", fault::UNKNOWN_SYSCALL, fault.label)?,
+            other => return Err(differ("all debug calls", Shown::Text("or none"), Shown::Any(&other))),
+        }
+    }
     Ok(())
 }

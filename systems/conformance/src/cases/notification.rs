@@ -1,378 +1,456 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Notifications, bound ones too (`semantics.md §8`, `syscalls.md §9.2`, `scheduling.md §4.1`).
+//! Notifications (`semantics.md §4, §8`, `syscalls.md §7, §9.1, §9.2`).
 
 use keel::{cap::CPtr, sys};
+use keel_abi::error::ErrorCode;
 
 use super::Case;
 use crate::{
     check::*,
     invoke::*,
-    puppet::{MISSING, Syscall},
+    puppet::{MISSING, Puppet, Syscall},
     tester::*,
 };
 
 /// The cases of this file.
 pub const CASES: &[Case] = cases![
-    badges_are_joined,
-    a_badge_of_zero_wakes_a_waiter,
-    a_poll_takes_the_word,
-    each_signal_wakes_one_waiter,
+    a_signal_is_kept_until_it_is_taken,
+    signals_are_ored,
+    poll_of_an_idle_one_gives_zero_alone,
+    a_signal_wakes_a_waiter,
+    a_signal_of_badge_zero_wakes,
+    all_kinds_of_send_signal,
+    all_kinds_of_receive_take_a_signal,
+    a_message_with_a_signal_is_dropped,
     waiters_queue_by_priority,
-    waiters_are_reordered,
-    any_receiving_call_waits,
-    the_reply_register_is_not_looked_at,
-    signalling_sends_no_message,
+    a_new_priority_moves_a_waiter,
+    signalling_needs_write,
     waiting_needs_read,
-    a_call_signals,
-    deleting_the_notification_restarts_waiters,
-    a_bound_notification_wakes_a_receiver,
-    a_bound_notification_comes_before_a_sender,
-    a_bound_notification_does_not_end_a_call,
-    a_bound_notification_does_not_end_another_wait,
-    only_the_bound_thread_waits,
-    unbinding_ends_it,
-    the_word_stays_when_the_bound_thread_does_not_wait,
-    a_passive_waiter_gets_the_context,
-    the_context_goes_back_when_the_driver_waits,
-    a_context_in_use_is_not_donated,
-    a_context_of_both_leaves_the_thread,
-    a_passive_server_is_woken_by_its_bound_notification,
+    the_reply_register_is_not_looked_at,
+    a_bound_thread_wakes_from_its_endpoint,
+    a_bound_thread_that_calls_is_not_woken,
+    a_bound_thread_that_waits_elsewhere_is_not_woken,
+    a_bound_thread_that_waits_to_send_is_not_woken,
+    a_bound_signal_comes_before_senders,
+    a_bound_signal_is_polled_at_an_endpoint,
+    a_bound_thread_waits_on_its_notification,
+    nobody_else_waits_on_a_bound_notification,
+    an_unbound_notification_is_free,
+    deletion_of_the_notification_unbinds,
+    deletion_of_the_thread_unbinds,
+    deletion_restarts_waiters,
+    a_suspended_waiter_is_not_woken,
+    a_signal_releases_the_reply_object,
 ];
 
-fn signal(notification: CPtr) {
-    sys::send(notification, Default::default(), [0; 4]);
+fn signal(cap: CPtr) {
+    step();
+    sys::send(cap, Default::default(), [0; 4]);
 }
 
-fn poll(notification: CPtr) -> u64 {
-    sys::nb_wait(notification).badge
-}
-
-/// `semantics.md §8`: word |= badge.
-fn badges_are_joined(t: &mut Tester) -> Outcome {
+/// A notification, with capabilities of badges 1, 2 and 4.
+fn badged(t: &mut Tester) -> Outcome<(CPtr, [CPtr; 3])> {
     let notification = t.notification()?;
-    for badge in [1, 4, 4, 1 << 63] {
-        let cap = t.mint(notification, WRITE, badge)?;
-        signal(cap);
-    }
-    same("word", 1 << 63 | 5, poll(notification))?;
-    same("word", 0, poll(notification))
+    let badges =
+        [t.mint(notification, ALL, 1)?, t.mint(notification, ALL, 2)?, t.mint(notification, ALL, 4)?];
+    Ok((notification, badges))
 }
 
 /// `semantics.md §8`.
-fn a_badge_of_zero_wakes_a_waiter(t: &mut Tester) -> Outcome {
-    let (notification, puppet) = (t.notification()?, t.puppet(ABOVE)?);
-    puppet.blocks(Syscall::wait(notification))?;
-    signal(notification);
-    puppet.done()?.is_signal(0)?;
-    // It makes the notification active, too.
-    signal(notification);
-    puppet.does(Syscall::wait(notification))?.is_signal(0)
-}
-
-/// `semantics.md §8`.
-fn a_poll_takes_the_word(t: &mut Tester) -> Outcome {
-    let (notification, puppet) = (t.notification()?, t.puppet(ABOVE)?);
-    let badged = t.mint(notification, WRITE, 6)?;
+fn a_signal_is_kept_until_it_is_taken(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let puppet = t.puppet(ABOVE)?;
+    puppet.does(Syscall::send(one))?;
+    puppet.does(Syscall::wait(notification))?.is_signal(1)?;
     puppet.does(Syscall::nb_wait(notification))?.is_signal(0)?;
-    signal(badged);
-    puppet.does(Syscall::nb_wait(notification))?.is_signal(6)?;
+    puppet.blocks(Syscall::wait(notification))
+}
+
+/// `semantics.md §8`.
+fn signals_are_ored(t: &mut Tester) -> Outcome {
+    let (notification, [one, two, four]) = badged(t)?;
+    let puppet = t.puppet(ABOVE)?;
+    for cap in [four, one, four, two] {
+        puppet.does(Syscall::send(cap))?;
+    }
+    puppet.does(Syscall::nb_wait(notification))?.is_signal(7)?;
     puppet.does(Syscall::nb_wait(notification))?.is_signal(0)
 }
 
-/// `semantics.md §8`: the head of the queue gets the badge, nobody else.
-fn each_signal_wakes_one_waiter(t: &mut Tester) -> Outcome {
+/// `syscalls.md §9.2`.
+fn poll_of_an_idle_one_gives_zero_alone(t: &mut Tester) -> Outcome {
     let notification = t.notification()?;
-    let (one, two) = (t.mint(notification, WRITE, 1)?, t.mint(notification, WRITE, 2)?);
-    let (first, second) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    first.blocks(Syscall::wait(notification))?;
-    second.blocks(Syscall::wait(notification))?;
-    signal(two);
-    first.done()?.is_signal(2)?;
-    second.busy()?;
-    signal(one);
-    second.done()?.is_signal(1)?;
-    same("word", 0, poll(notification))
+    let (waiter, puppet) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    for _ in 0..2 {
+        let received = puppet.does(Syscall::nb_wait(notification).raw_info(0x1234_5678))?;
+        same("badge", 0, received.badge)?;
+        same("message info", 0x1234_5678, received.info.word())?;
+        received.words_are(&[])?;
+        // The same when others wait.
+        waiter.start(Syscall::wait(notification))?;
+    }
+    waiter.busy()
 }
 
-/// `syscalls.md §9.2`: queued by priority.
-fn waiters_queue_by_priority(t: &mut Tester) -> Outcome {
-    let (notification, low, high, middle) =
-        (t.notification()?, t.puppet(110)?, t.puppet(130)?, t.puppet(120)?);
-    for puppet in [&low, &high, &middle] {
-        puppet.blocks(Syscall::wait(notification))?;
+/// `semantics.md §8`: badge alone; the notification stays idle.
+fn a_signal_wakes_a_waiter(t: &mut Tester) -> Outcome {
+    let (notification, [_, two, _]) = badged(t)?;
+    let waiter = t.puppet(ABOVE)?;
+    waiter.blocks(Syscall::wait(notification))?;
+    signal(two);
+    waiter.done()?.is_signal(2)?;
+    waiter.does(Syscall::nb_wait(notification))?.is_signal(0)
+}
+
+/// `semantics.md §8`.
+fn a_signal_of_badge_zero_wakes(t: &mut Tester) -> Outcome {
+    let notification = t.notification()?;
+    let waiter = t.puppet(ABOVE)?;
+    signal(notification);
+    waiter.does(Syscall::wait(notification))?.is_signal(0)?;
+    waiter.blocks(Syscall::wait(notification))?;
+    signal(notification);
+    waiter.done()?.is_signal(0)
+}
+
+/// `syscalls.md §7`.
+fn all_kinds_of_send_signal(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let (puppet, empty, reply) = (t.puppet(ABOVE)?, t.endpoint()?, t.reply()?);
+    let mut kinds = [Syscall::send(one), Syscall::nb_send(one)].into_iter();
+    kinds.try_for_each(|kind| {
+        puppet.does(kind)?;
+        puppet.does(Syscall::nb_wait(notification))?.is_signal(1)
+    })?;
+    puppet.does(Syscall::call(one).raw_info(0xffff_f000))?.is(0, 0, &[])?;
+    puppet.does(Syscall::nb_wait(notification))?.is_signal(1)?;
+    for kind in [Syscall::nb_send_recv(one, empty, reply), Syscall::nb_send_wait(one, empty)] {
+        puppet.blocks(kind)?;
+        signal_was(notification, 1)?;
     }
-    for puppet in [&high, &middle, &low] {
-        signal(notification);
-        puppet.done()?;
+    // As a destination it is signalled, as a reply object it is none.
+    puppet.faults(Syscall::reply_recv(empty, one))?.is_cap_fault(one, true, &MISSING)?;
+    signal_was(notification, 1)
+}
+
+#[track_caller]
+fn signal_was(notification: CPtr, badge: u64) -> Outcome {
+    step();
+    same("word of the notification", badge, sys::nb_wait(notification).badge)
+}
+
+/// `syscalls.md §9`.
+fn all_kinds_of_receive_take_a_signal(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let puppet = t.puppet(ABOVE)?;
+    for receive in [
+        Syscall::recv(notification, NULL),
+        Syscall::nb_recv(notification, NULL),
+        Syscall::wait(notification),
+        Syscall::nb_wait(notification),
+        Syscall::reply_recv(notification, NULL),
+        Syscall::nb_send_recv(NULL, notification, NULL),
+        Syscall::nb_send_wait(NULL, notification),
+    ] {
+        signal(one);
+        puppet.does(receive)?.is_signal(1)?;
+    }
+    for receive in [
+        Syscall::recv(notification, NULL),
+        Syscall::reply_recv(notification, NULL),
+        Syscall::nb_send_recv(NULL, notification, NULL),
+        Syscall::nb_send_wait(NULL, notification),
+    ] {
+        puppet.blocks(receive)?;
+        signal(one);
+        puppet.done()?.is_signal(1)?;
+    }
+    Ok(())
+}
+
+/// `syscalls.md §7` 4: the badge of the capability is all that counts.
+fn a_message_with_a_signal_is_dropped(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let (waiter, puppet) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    waiter.blocks(Syscall::wait(notification))?;
+    waiter.buffer().fill(7000);
+    puppet.buffer().set_caps(&[notification]);
+    puppet.does(Syscall::send(one).words(&[1, 2, 3, 4]).info(99, 1, 120))?;
+    waiter.done()?.is_signal(1)?;
+    waiter.buffer().is_filled(7000, 0..512)
+}
+
+/// `semantics.md §8`, `syscalls.md §9.2`.
+fn waiters_queue_by_priority(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let waiters = [t.puppet(ABOVE)?, t.puppet(ABOVE + 1)?, t.puppet(ABOVE)?, t.puppet(ABOVE + 1)?];
+    for waiter in &waiters {
+        waiter.blocks(Syscall::wait(notification))?;
+    }
+    wake_in_order(one, &waiters, [1, 3, 0, 2])
+}
+
+fn wake_in_order(cap: CPtr, waiters: &[Puppet], order: [usize; 4]) -> Outcome {
+    for place in order {
+        signal(cap);
+        waiters[place].done()?.is_signal(1)?;
     }
     Ok(())
 }
 
 /// `scheduling.md §1.2`.
-fn waiters_are_reordered(t: &mut Tester) -> Outcome {
-    let (notification, first, second) = (t.notification()?, t.puppet(110)?, t.puppet(120)?);
-    first.blocks(Syscall::wait(notification))?;
-    second.blocks(Syscall::wait(notification))?;
-    accepts("TCBSetPriority", first.tcb, &[130], &[AUTHORITY])?;
-    for puppet in [&first, &second] {
-        signal(notification);
-        puppet.done()?;
+fn a_new_priority_moves_a_waiter(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let waiters = [t.puppet(ABOVE)?, t.puppet(ABOVE + 1)?, t.puppet(ABOVE)?, t.puppet(ABOVE + 1)?];
+    for waiter in &waiters {
+        waiter.blocks(Syscall::wait(notification))?;
     }
-    Ok(())
+    accepts("TCBSetPriority", waiters[1].tcb, &[ABOVE], &[AUTHORITY])?;
+    accepts("TCBSetPriority", waiters[0].tcb, &[ABOVE + 1], &[AUTHORITY])?;
+    wake_in_order(one, &waiters, [3, 0, 2, 1])
 }
 
-/// `syscalls.md §9`: Recv, NBRecv, Wait, NBWait and second phases.
-fn any_receiving_call_waits(t: &mut Tester) -> Outcome {
-    let (notification, reply, empty) = (t.notification()?, t.reply()?, t.slot()?);
-    let badged = t.mint(notification, WRITE, 5)?;
+/// `syscalls.md §7` 4, 5.
+fn signalling_needs_write(t: &mut Tester) -> Outcome {
+    let notification = t.notification()?;
+    let silent = t.mint(notification, READ, 3)?;
     let puppet = t.puppet(ABOVE)?;
-    for call in [
-        Syscall::recv(notification, reply),
-        Syscall::wait(notification),
-        Syscall::reply_recv(notification, reply),
-        Syscall::nb_send_recv(empty, notification, reply),
-        Syscall::nb_send_wait(empty, notification),
-    ] {
-        puppet.blocks(call)?;
-        signal(badged);
-        puppet.done()?.is_signal(5)?;
-        signal(badged);
-        puppet.does(call)?.is_signal(5)?;
-    }
-    puppet.does(Syscall::nb_recv(notification, reply))?.is_signal(0)
+    puppet.does(Syscall::send(silent))?;
+    puppet.does(Syscall::nb_send(silent))?;
+    puppet.does(Syscall::call(silent))?.is(0, ErrorCode::InvalidCapability as u64, &[0])?;
+    puppet.does(Syscall::nb_send_wait(silent, notification_of(t, 8)?))?.is_signal(8)?;
+    puppet.does(Syscall::nb_wait(notification))?.is_signal(0)
 }
 
-/// `syscalls.md §9` 2: the reply register is not looked at for notifications.
-fn the_reply_register_is_not_looked_at(t: &mut Tester) -> Outcome {
-    let (notification, puppet) = (t.notification()?, t.puppet(ABOVE)?);
-    for reply in [CPtr::new(1 << 60), NULL, CNODE, notification] {
-        signal(notification);
-        puppet.does(Syscall::recv(notification, reply))?;
-        puppet.does(Syscall::nb_recv(notification, reply))?.is_signal(0)?;
-    }
-    Ok(())
-}
-
-/// `semantics.md §8`: message info and words of the waiter stay.
-fn signalling_sends_no_message(t: &mut Tester) -> Outcome {
-    let (notification, waiter, sender) = (t.notification()?, t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    let badged = t.mint(notification, WRITE, 8)?;
-    waiter.blocks(Syscall::wait(notification).raw_info(0x777))?;
-    sender.does(Syscall::send(badged).info(4, 0, 0).words(&[1, 2, 3, 4]))?;
-    let received = waiter.done()?;
-    same("badge", 8, received.badge)?;
-    same("message info, which is to stay", 0x777, received.info.word())?;
-    received.words_are(&[])
+/// A notification that is active with this word.
+fn notification_of(t: &mut Tester, word: u64) -> Outcome<CPtr> {
+    let notification = t.notification()?;
+    let cap = t.mint(notification, ALL, word)?;
+    signal(cap);
+    Ok(cap)
 }
 
 /// `syscalls.md §9` 2.
 fn waiting_needs_read(t: &mut Tester) -> Outcome {
-    let (notification, puppet) = (t.notification()?, t.puppet(ABOVE)?);
-    let cap = t.copy(notification, WRITE)?;
-    for call in [Syscall::wait(cap), Syscall::nb_wait(cap), Syscall::recv(cap, NULL), Syscall::nb_recv(cap, NULL)] {
-        puppet.faults(call)?.is_cap_fault(cap, true, &MISSING)?;
+    let notification = t.notification()?;
+    let (deaf, puppet) = (t.mint(notification, WRITE, 3)?, t.puppet(ABOVE)?);
+    signal(deaf);
+    for receive in [Syscall::wait(deaf), Syscall::nb_wait(deaf), Syscall::recv(deaf, NULL)] {
+        puppet.faults(receive)?.is_cap_fault(deaf, true, &MISSING)?;
+    }
+    puppet.does(Syscall::nb_wait(notification))?.is_signal(3)
+}
+
+/// `syscalls.md §9` 2: not even if it cannot be resolved.
+fn the_reply_register_is_not_looked_at(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let (puppet, bad) = (t.puppet(ABOVE)?, CPtr::new(1 << 63));
+    signal(one);
+    puppet.does(Syscall::recv(notification, bad))?.is_signal(1)?;
+    puppet.does(Syscall::nb_recv(notification, bad))?.is_signal(0)?;
+    puppet.blocks(Syscall::nb_send_recv(bad, notification, bad))
+}
+
+/// A puppet above the case that has this notification bound.
+fn bound_puppet(t: &mut Tester, notification: CPtr) -> Outcome<Puppet> {
+    let puppet = t.puppet(ABOVE)?;
+    accepts("TCBBindNotification", puppet.tcb, &[], &[notification])?;
+    Ok(puppet)
+}
+
+/// `semantics.md §8`: the thread gets the badge, and is in the queue of the endpoint no more.
+fn a_bound_thread_wakes_from_its_endpoint(t: &mut Tester) -> Outcome {
+    let (notification, [_, two, _]) = badged(t)?;
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (puppet, sender) = (bound_puppet(t, notification)?, t.puppet(ABOVE)?);
+    for receive in [Syscall::recv(endpoint, reply), Syscall::wait(endpoint)] {
+        puppet.blocks(receive)?;
+        signal(two);
+        puppet.done()?.is_signal(2)?;
+        sender.does(Syscall::nb_send(endpoint))?;
+        puppet.does(Syscall::nb_recv(endpoint, reply))?.is_signal(0)?;
+        // The notification is idle.
+        puppet.does(Syscall::nb_wait(notification))?.is_signal(0)?;
     }
     Ok(())
 }
 
-/// `syscalls.md §7`: a Call signals and returns at once.
-fn a_call_signals(t: &mut Tester) -> Outcome {
-    let (notification, puppet) = (t.notification()?, t.puppet(ABOVE)?);
-    let badged = t.mint(notification, WRITE, 8)?;
-    puppet.does(Syscall::call(badged).words(&[1]))?;
-    same("word", 8, poll(notification))
-}
-
-/// `semantics.md §4`: waiters restart, and fault.
-fn deleting_the_notification_restarts_waiters(t: &mut Tester) -> Outcome {
-    let (notification, first, second) = (t.notification()?, t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    first.blocks(Syscall::wait(notification))?;
-    second.blocks(Syscall::recv(notification, NULL))?;
-    t.delete(notification)?;
-    first.fault()?.is_cap_fault(notification, true, &MISSING)?;
-    second.fault()?.is_cap_fault(notification, true, &MISSING)
-}
-
-/// `semantics.md §8`: a bound thread that receives is woken, message info and words unchanged.
-fn a_bound_notification_wakes_a_receiver(t: &mut Tester) -> Outcome {
-    let (notification, endpoint, reply) = (t.notification()?, t.endpoint()?, t.reply()?);
-    let badged = t.mint(notification, WRITE, 0x10)?;
-    let puppet = t.puppet(ABOVE)?;
-    accepts("TCBBindNotification", puppet.tcb, &[], &[notification])?;
-    for call in [Syscall::recv(endpoint, reply), Syscall::wait(endpoint)] {
-        puppet.blocks(call)?;
-        signal(badged);
-        puppet.done()?.is_signal(0x10)?;
-    }
-    // It has left the endpoint's queue.
-    let sender = t.puppet(ABOVE)?;
-    sender.does(Syscall::nb_send(endpoint))?;
-    same("word", 0, poll_as_bound(&puppet, notification)?)
-}
-
-fn poll_as_bound(puppet: &crate::puppet::Puppet, notification: CPtr) -> Outcome<u64> {
-    Ok(puppet.does(Syscall::nb_wait(notification))?.badge)
-}
-
-/// `syscalls.md §9.1` 2: even where a sender waits; NBRecv too.
-fn a_bound_notification_comes_before_a_sender(t: &mut Tester) -> Outcome {
-    let (notification, endpoint, reply) = (t.notification()?, t.endpoint()?, t.reply()?);
-    let badged = t.mint(notification, WRITE, 0x20)?;
-    let (puppet, sender) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    accepts("TCBBindNotification", puppet.tcb, &[], &[notification])?;
-    sender.blocks(Syscall::send(endpoint).words(&[1]))?;
-    for call in [
-        Syscall::recv(endpoint, reply),
-        Syscall::nb_recv(endpoint, reply),
-        Syscall::wait(endpoint),
-        Syscall::nb_wait(endpoint),
-        Syscall::reply_recv(endpoint, reply),
-    ] {
-        signal(badged);
-        puppet.does(call)?.is_signal(0x20)?;
-        sender.busy()?;
-    }
-    puppet.does(Syscall::recv(endpoint, reply))?.is(0, 0, &[1])
-}
-
-/// `semantics.md §8`: the word stays active.
-fn a_bound_notification_does_not_end_a_call(t: &mut Tester) -> Outcome {
-    let (notification, endpoint, reply) = (t.notification()?, t.endpoint()?, t.reply()?);
-    let badged = t.mint(notification, WRITE, 0x30)?;
-    let (puppet, server) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    accepts("TCBBindNotification", puppet.tcb, &[], &[notification])?;
+/// `semantics.md §8`: the word stays.
+fn a_bound_thread_that_calls_is_not_woken(t: &mut Tester) -> Outcome {
+    let (notification, [_, two, _]) = badged(t)?;
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (puppet, server) = (bound_puppet(t, notification)?, t.puppet(ABOVE)?);
+    server.blocks(Syscall::recv(endpoint, reply))?;
     puppet.blocks(Syscall::call(endpoint))?;
-    signal(badged);
+    signal(two);
     puppet.busy()?;
-    server.does(Syscall::recv(endpoint, reply))?;
-    signal(badged);
-    puppet.busy()?;
-    server.does(Syscall::send(reply))?;
-    puppet.done()?;
-    puppet.does(Syscall::nb_wait(endpoint))?.is_signal(0x30)
+    server.does(Syscall::send(reply).words(&[5]))?;
+    puppet.done()?.is(0, 0, &[5])?;
+    puppet.does(Syscall::recv(endpoint, reply))?.is_signal(2)
 }
 
 /// `semantics.md §8`.
-fn a_bound_notification_does_not_end_another_wait(t: &mut Tester) -> Outcome {
-    let (notification, other) = (t.notification()?, t.notification()?);
-    let badged = t.mint(notification, WRITE, 0x40)?;
-    let puppet = t.puppet(ABOVE)?;
-    accepts("TCBBindNotification", puppet.tcb, &[], &[notification])?;
+fn a_bound_thread_that_waits_elsewhere_is_not_woken(t: &mut Tester) -> Outcome {
+    let (notification, [_, two, _]) = badged(t)?;
+    let (other, [one, ..]) = badged(t)?;
+    let puppet = bound_puppet(t, notification)?;
     puppet.blocks(Syscall::wait(other))?;
-    signal(badged);
+    signal(two);
     puppet.busy()?;
-    signal(other);
-    puppet.done()?.is_signal(0)?;
-    puppet.does(Syscall::wait(notification))?.is_signal(0x40)
-}
-
-/// `syscalls.md §9` 2: bound to another: CapFault.
-fn only_the_bound_thread_waits(t: &mut Tester) -> Outcome {
-    let (notification, bound, other) = (t.notification()?, t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    accepts("TCBBindNotification", bound.tcb, &[], &[notification])?;
-    for call in [Syscall::wait(notification), Syscall::nb_wait(notification)] {
-        other.faults(call)?.is_cap_fault(notification, true, &MISSING)?;
-    }
-    bound.blocks(Syscall::wait(notification))?;
-    signal(notification);
-    bound.done()?.is_signal(0)
-}
-
-/// `invocations.md §5.2`, UnbindNotification.
-fn unbinding_ends_it(t: &mut Tester) -> Outcome {
-    let (notification, endpoint, puppet) = (t.notification()?, t.endpoint()?, t.puppet(ABOVE)?);
-    let badged = t.mint(notification, WRITE, 0x50)?;
-    accepts("TCBBindNotification", puppet.tcb, &[], &[notification])?;
-    puppet.blocks(Syscall::wait(endpoint))?;
-    accepts("TCBUnbindNotification", puppet.tcb, &[], &[])?;
-    signal(badged);
-    puppet.busy()?;
-    same("word", 0x50, poll(notification))
+    signal(one);
+    puppet.done()?.is_signal(1)?;
+    puppet.does(Syscall::nb_wait(notification))?.is_signal(2)
 }
 
 /// `semantics.md §8`.
-fn the_word_stays_when_the_bound_thread_does_not_wait(t: &mut Tester) -> Outcome {
-    let (notification, endpoint, puppet) = (t.notification()?, t.endpoint()?, t.puppet(ABOVE)?);
-    let (one, two) = (t.mint(notification, WRITE, 1)?, t.mint(notification, WRITE, 2)?);
-    accepts("TCBBindNotification", puppet.tcb, &[], &[notification])?;
+fn a_bound_thread_that_waits_to_send_is_not_woken(t: &mut Tester) -> Outcome {
+    let (notification, [_, two, _]) = badged(t)?;
+    let endpoint = t.endpoint()?;
+    let puppet = bound_puppet(t, notification)?;
+    puppet.blocks(Syscall::send(endpoint).words(&[6]))?;
+    signal(two);
+    puppet.busy()?;
+    same("word", 6, sys::nb_wait(endpoint).words[0])?;
+    puppet.done()?;
+    puppet.does(Syscall::nb_wait(notification))?.is_signal(2)
+}
+
+/// `syscalls.md §9.1` 2.
+fn a_bound_signal_comes_before_senders(t: &mut Tester) -> Outcome {
+    let (notification, [one, two, _]) = badged(t)?;
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (puppet, sender) = (bound_puppet(t, notification)?, t.puppet(ABOVE)?);
+    sender.blocks(Syscall::send(endpoint).words(&[9]))?;
     signal(one);
     signal(two);
-    puppet.does(Syscall::nb_wait(endpoint))?.is_signal(3)
-}
-
-/// `scheduling.md §4`: the notification's context goes to a waiter without one.
-fn a_passive_waiter_gets_the_context(t: &mut Tester) -> Outcome {
-    let (notification, puppet) = (t.notification()?, t.puppet(ABOVE)?);
-    puppet.blocks(Syscall::wait(notification))?;
-    accepts("SchedContextUnbind", puppet.sc, &[], &[])?;
-    accepts("SchedContextBind", puppet.sc, &[], &[notification])?;
-    signal(notification);
-    puppet.done()?.is_signal(0)?;
-    // It has it now.
-    accepts("SchedContextUnbindObject", puppet.sc, &[], &[puppet.tcb])?;
+    puppet.does(Syscall::recv(endpoint, reply))?.is_signal(3)?;
+    sender.busy()?;
+    puppet.does(Syscall::recv(endpoint, reply))?.is(0, 0, &[9])?;
+    sender.done()?;
     Ok(())
 }
 
-/// `scheduling.md §4.1`: when the thread blocks on that notification, the context is taken away.
-fn the_context_goes_back_when_the_driver_waits(t: &mut Tester) -> Outcome {
-    let (notification, puppet) = (t.notification()?, t.puppet(ABOVE)?);
-    let badged = t.mint(notification, WRITE, 2)?;
+/// `semantics.md §8`.
+fn a_bound_signal_is_polled_at_an_endpoint(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let puppet = bound_puppet(t, notification)?;
+    for receive in [
+        Syscall::nb_recv(endpoint, reply),
+        Syscall::nb_wait(endpoint),
+        Syscall::wait(endpoint),
+        Syscall::reply_recv(endpoint, reply),
+        Syscall::nb_send_recv(NULL, endpoint, reply),
+        Syscall::nb_send_wait(NULL, endpoint),
+    ] {
+        signal(one);
+        puppet.does(receive)?.is_signal(1)?;
+    }
+    puppet.does(Syscall::nb_recv(endpoint, reply))?.is_signal(0)
+}
+
+/// `semantics.md §8`.
+fn a_bound_thread_waits_on_its_notification(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let puppet = bound_puppet(t, notification)?;
     puppet.blocks(Syscall::wait(notification))?;
-    accepts("SchedContextUnbind", puppet.sc, &[], &[])?;
-    accepts("SchedContextBind", puppet.sc, &[], &[notification])?;
-    for _ in 0..3 {
-        signal(badged);
-        puppet.done()?.is_signal(2)?;
-        puppet.blocks(Syscall::wait(notification))?;
-        let row = "SchedContextUnbindObject/IllegalOperation#2";
-        refuses(row, puppet.sc, &[], &[puppet.tcb], &[])?;
+    signal(one);
+    puppet.done()?.is_signal(1)?;
+    puppet.blocks(Syscall::recv(notification, NULL))
+}
+
+/// `syscalls.md §9` 2.
+fn nobody_else_waits_on_a_bound_notification(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let (_puppet, other) = (bound_puppet(t, notification)?, t.puppet(ABOVE)?);
+    signal(one);
+    for receive in
+        [Syscall::wait(notification), Syscall::nb_wait(notification), Syscall::recv(notification, NULL)]
+    {
+        other.faults(receive)?.is_cap_fault(notification, true, &MISSING)?;
     }
     Ok(())
 }
 
-/// `scheduling.md §4.1`: else the thread is marked runnable without context.
-fn a_context_in_use_is_not_donated(t: &mut Tester) -> Outcome {
-    let (notification, first, second) = (t.notification()?, t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    second.blocks(Syscall::wait(notification))?;
-    accepts("SchedContextUnbind", second.sc, &[], &[])?;
-    // The first's context is the notification's, too, and the first runs on it.
-    accepts("SchedContextBind", first.sc, &[], &[notification])?;
-    signal(notification);
-    second.busy()?;
-    // When it gets time it goes on: it has been woken.
-    accepts("SchedContextBind", second.sc, &[], &[second.tcb])?;
-    second.done()?.is_signal(0)
-}
-
-/// `scheduling.md §4.1`: this also unbinds a context that was bound to both.
-fn a_context_of_both_leaves_the_thread(t: &mut Tester) -> Outcome {
-    let (notification, endpoint, puppet) = (t.notification()?, t.endpoint()?, t.puppet(ABOVE)?);
-    accepts("TCBBindNotification", puppet.tcb, &[], &[notification])?;
-    accepts("SchedContextBind", puppet.sc, &[], &[notification])?;
-    // A wait elsewhere leaves it alone.
-    let other = t.notification()?;
-    puppet.blocks(Syscall::wait(other))?;
-    signal(other);
-    puppet.done()?;
-    puppet.blocks(Syscall::wait(endpoint))?;
-    let row = "SchedContextUnbindObject/IllegalOperation#2";
-    refuses(row, puppet.sc, &[], &[puppet.tcb], &[])?;
-    // A plain send does not donate: the receiver has the message but no time.
-    let sender = t.puppet(ABOVE)?;
-    sender.does(Syscall::nb_send(endpoint))?;
-    puppet.busy()?;
-    accepts("SchedContextBind", puppet.sc, &[], &[puppet.tcb])?;
-    puppet.done()?.is(0, 0, &[])
-}
-
-/// `scheduling.md §4.1`: a bound TCB blocked in Recv gets the context with the signal.
-fn a_passive_server_is_woken_by_its_bound_notification(t: &mut Tester) -> Outcome {
-    let (notification, endpoint, reply) = (t.notification()?, t.endpoint()?, t.reply()?);
-    let (badged, puppet) = (t.mint(notification, WRITE, 3)?, t.puppet(ABOVE)?);
-    accepts("TCBBindNotification", puppet.tcb, &[], &[notification])?;
-    accepts("SchedContextBind", puppet.sc, &[], &[notification])?;
+/// `semantics.md §8`.
+fn an_unbound_notification_is_free(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (puppet, other) = (bound_puppet(t, notification)?, t.puppet(ABOVE)?);
     puppet.blocks(Syscall::recv(endpoint, reply))?;
-    signal(badged);
-    puppet.done()?.is_signal(3)
+    accepts("TCBUnbindNotification", puppet.tcb, &[], &[])?;
+    signal(one);
+    puppet.busy()?;
+    other.does(Syscall::wait(notification))?.is_signal(1)?;
+    accepts("TCBBindNotification", other.tcb, &[], &[notification])?;
+    Ok(())
+}
+
+/// `semantics.md §8`: deleting either side unbinds.
+fn deletion_of_the_notification_unbinds(t: &mut Tester) -> Outcome {
+    let (notification, _) = badged(t)?;
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (puppet, next) = (bound_puppet(t, notification)?, t.notification()?);
+    puppet.blocks(Syscall::recv(endpoint, reply))?;
+    t.revoke(notification)?;
+    t.delete(notification)?;
+    puppet.busy()?;
+    accepts("TCBBindNotification", puppet.tcb, &[], &[next])?;
+    signal(next);
+    puppet.done()?.is_signal(0)
+}
+
+/// `semantics.md §4`.
+fn deletion_of_the_thread_unbinds(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (puppet, other) = (bound_puppet(t, notification)?, t.puppet(ABOVE)?);
+    puppet.blocks(Syscall::recv(endpoint, reply))?;
+    t.delete(puppet.tcb)?;
+    signal(one);
+    other.does(Syscall::wait(notification))?.is_signal(1)?;
+    accepts("TCBBindNotification", other.tcb, &[], &[notification])?;
+    Ok(())
+}
+
+/// `semantics.md §4`.
+fn deletion_restarts_waiters(t: &mut Tester) -> Outcome {
+    let notification = t.notification()?;
+    let waiters = [t.puppet(ABOVE)?, t.puppet(ABOVE)?];
+    for waiter in &waiters {
+        waiter.blocks(Syscall::wait(notification))?;
+    }
+    t.delete(notification)?;
+    for waiter in &waiters {
+        waiter.fault()?.is_cap_fault(notification, true, &MISSING)?;
+    }
+    Ok(())
+}
+
+/// `semantics.md §6`.
+fn a_suspended_waiter_is_not_woken(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let (first, second) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    first.blocks(Syscall::wait(notification))?;
+    second.blocks(Syscall::wait(notification))?;
+    accepts("TCBSuspend", first.tcb, &[], &[])?;
+    signal(one);
+    first.busy()?;
+    second.done()?.is_signal(1)?;
+    accepts("TCBResume", first.tcb, &[], &[])?;
+    first.busy()?;
+    signal(one);
+    first.done()?.is_signal(1)
+}
+
+/// `semantics.md §8`: a receive that a bound notification ends no longer holds its reply object.
+fn a_signal_releases_the_reply_object(t: &mut Tester) -> Outcome {
+    let (notification, [one, ..]) = badged(t)?;
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (puppet, other) = (bound_puppet(t, notification)?, t.puppet(ABOVE)?);
+    puppet.blocks(Syscall::recv(endpoint, reply))?;
+    signal(one);
+    other.blocks(Syscall::recv(endpoint, reply))?;
+    puppet.done()?.is_signal(1)
 }

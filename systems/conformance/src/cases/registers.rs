@@ -4,13 +4,21 @@
 //! `invocations.md §5.1`, `semantics.md §6`). That system calls keep registers is checked with every call
 //! of a puppet.
 
+use keel::cap::Registers;
 use keel_abi::{
     aarch64::registers::{FRAME_WORDS, Register, USER_CONTEXT},
     fault, label,
+    object::TCB_FPU_DISABLED,
 };
 
 use super::Case;
-use crate::{check::*, invoke::*, machine, puppet::Syscall, tester::*};
+use crate::{
+    check::*,
+    invoke::*,
+    machine::{self, Code},
+    puppet::{Puppet, Syscall},
+    tester::*,
+};
 
 /// The cases of this file.
 pub const CASES: &[Case] = cases![
@@ -33,6 +41,13 @@ pub const CASES: &[Case] = cases![
     a_suspended_runner_goes_on_where_it_was,
     a_thread_suspends_itself,
     a_thread_changes_its_own_settings,
+    calls_that_end_at_once_keep_registers,
+    calls_that_block_keep_registers,
+    yield_changes_no_register,
+    preemption_keeps_registers,
+    the_fpu_of_a_new_thread_is_clear,
+    a_disabled_fpu_faults,
+    a_disabled_fpu_keeps_its_registers,
 ];
 
 /// `invocations.md §5.1`: the order of the words; nothing but SPSR is changed.
@@ -194,7 +209,9 @@ fn copy_registers_of_each_kind(t: &mut Tester) -> Outcome {
     let mut words = [0x77; 38];
     words[..2].copy_from_slice(&[0, 36]);
     accepts("TCBWriteRegisters", source, &words, &[])?;
-    for (flags, frame, integer) in [(0, false, false), (4, true, false), (8, false, true), (0xff0c, true, true)] {
+    for (flags, frame, integer) in
+        [(0, false, false), (4, true, false), (8, false, true), (0xff0c, true, true)]
+    {
         let zero: [u64; 38] = core::array::from_fn(|index| if index == 1 { 36 } else { 0 });
         accepts("TCBWriteRegisters", target, &zero, &[])?;
         accepts("TCBCopyRegisters", target, &[flags], &[source])?;
@@ -290,4 +307,167 @@ fn a_thread_changes_its_own_settings(t: &mut Tester) -> Outcome {
     same("UserException", fault::USER_EXCEPTION, puppet.fault()?.label)?;
     let call = Syscall::call(puppet.tcb).words(&[0, 36]).info(label::TCB_READ_REGISTERS, 0, 2);
     same("IllegalOperation", 3 << 12, puppet.does(call)?.info.word())
+}
+
+/// `syscalls.md §2`: all eleven, none of which has to wait.
+fn calls_that_end_at_once_keep_registers(t: &mut Tester) -> Outcome {
+    let (notification, puppet) = (t.notification()?, t.puppet(ABOVE)?);
+    let badged = t.mint(notification, ALL, 3)?;
+    for call in [
+        Syscall::send(badged),
+        Syscall::nb_send(badged),
+        Syscall::wait(notification),
+        Syscall::call(badged),
+        Syscall::recv(notification, NULL),
+        Syscall::nb_recv(notification, NULL),
+        Syscall::nb_wait(notification),
+        Syscall::nb_send_recv(badged, notification, NULL),
+        Syscall::nb_send_wait(badged, notification),
+        Syscall::reply_recv(notification, badged),
+        Syscall::yield_now(),
+    ] {
+        puppet.does(call)?;
+    }
+    Ok(())
+}
+
+/// `syscalls.md §2`: "whether it blocks or not".
+fn calls_that_block_keep_registers(t: &mut Tester) -> Outcome {
+    let (endpoint, reply, notification) = (t.endpoint()?, t.reply()?, t.notification()?);
+    let (puppet, other) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    puppet.blocks(Syscall::send(endpoint).info(7, 0, 2))?;
+    other.does(Syscall::nb_wait(endpoint))?;
+    puppet.done()?;
+    for receive in [
+        Syscall::recv(endpoint, reply),
+        Syscall::wait(endpoint),
+        Syscall::reply_recv(endpoint, reply),
+        Syscall::nb_send_recv(NULL, endpoint, reply),
+        Syscall::nb_send_wait(NULL, endpoint),
+    ] {
+        puppet.blocks(receive)?;
+        other.does(Syscall::send(endpoint).words(&[1, 2]))?;
+        puppet.done()?.words_are(&[1, 2])?;
+    }
+    puppet.blocks(Syscall::wait(notification))?;
+    other.does(Syscall::send(notification))?;
+    puppet.done()?.is_signal(0)?;
+    puppet.blocks(Syscall::call(endpoint))?;
+    other.does(Syscall::recv(endpoint, reply))?;
+    other.does(Syscall::send(reply).words(&[3]))?;
+    puppet.done()?.is(0, 0, &[3])
+}
+
+/// `syscalls.md §2.1`: others run in between.
+fn yield_changes_no_register(t: &mut Tester) -> Outcome {
+    let (first, second) = (t.puppet(BELOW)?, t.puppet(BELOW)?);
+    first.start(Syscall::yield_now().words(&[1, 2, 3, 4]))?;
+    second.start(Syscall::yield_now().words(&[5, 6, 7, 8]))?;
+    t.settle()?;
+    first.done()?.words_are(&[1, 2, 3, 4])?;
+    second.done()?.words_are(&[5, 6, 7, 8])
+}
+
+/// Expects that a puppet which has run its code has these registers, all of them.
+#[track_caller]
+fn has(puppet: &Puppet, code: Code, expected: Registers) -> Outcome {
+    let now = puppet.registers()?;
+    for register in USER_CONTEXT {
+        let (expected, got) = match register {
+            Register::Pc => (code.end, now.get(register)),
+            Register::Spsr => continue,
+            register => (expected.get(register), now.get(register)),
+        };
+        if expected != got {
+            let what = format_args!("{expected:#x} in {register:?}");
+            return Err(differ("to have", Shown::Any(&what), Shown::Word(got)));
+        }
+    }
+    Ok(())
+}
+
+/// `syscalls.md §2`: two threads that compute take turns, many times.
+fn preemption_keeps_registers(t: &mut Tester) -> Outcome {
+    const COUNT: u64 = 300_000;
+    let (first, second) = (t.time(100, 100)?, t.time(70, 70)?);
+    let puppets = [t.puppet_on(BELOW, first)?, t.puppet_on(BELOW, second)?];
+    for puppet in &puppets {
+        puppet.runs_code(machine::count_down(), &[(Register::X0, COUNT)])?;
+    }
+    t.settle()?;
+    for puppet in &puppets {
+        puppet.done()?;
+        has(puppet, machine::count_down(), puppet.pattern().with(Register::X0, 0))?;
+    }
+    Ok(())
+}
+
+/// Sets two FPU registers of a puppet.
+#[track_caller]
+fn set_fpu(puppet: &Puppet, value: u64) -> Outcome {
+    puppet.runs_code(machine::set_fpu(), &[(Register::X0, value), (Register::X1, !value)])?;
+    puppet.done()?;
+    Ok(())
+}
+
+/// Expects two FPU registers of a puppet to be so.
+#[track_caller]
+fn fpu_is(puppet: &Puppet, value: [u64; 2]) -> Outcome {
+    puppet.runs_code(machine::get_fpu(), &[])?;
+    puppet.done()?;
+    let registers = puppet.registers()?;
+    same("register d0", value[0], registers.get(Register::X0))?;
+    same("register v31, upper half", value[1], registers.get(Register::X1))
+}
+
+/// `objects.md §5`: registers zero.
+fn the_fpu_of_a_new_thread_is_clear(t: &mut Tester) -> Outcome {
+    let first = t.puppet(ABOVE)?;
+    set_fpu(&first, 0xdead)?;
+    let second = t.puppet(ABOVE)?;
+    fpu_is(&second, [0, 0])?;
+    t.delete(first.tcb)?;
+    let third = t.puppet(ABOVE)?;
+    fpu_is(&third, [0, 0])
+}
+
+/// Sets the flag, or clears it.
+#[track_caller]
+fn disable_fpu(puppet: &Puppet, disabled: bool) -> Outcome {
+    let flag = if disabled { TCB_FPU_DISABLED } else { 0 };
+    let answer = accepts("TCBSetFlags", puppet.tcb, &[TCB_FPU_DISABLED, flag], &[])?;
+    same("flags", flag, answer.word(0))
+}
+
+/// `semantics.md §6`, `errors-and-faults.md §4.3`: class 7.
+fn a_disabled_fpu_faults(t: &mut Tester) -> Outcome {
+    let (puppet, other) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    disable_fpu(&puppet, true)?;
+    let code = machine::through_fpu();
+    for _ in 0..2 {
+        puppet.runs_code(code, &[])?;
+        let fault = puppet.fault()?;
+        same("fault", fault::USER_EXCEPTION, fault.label)?;
+        same("pc", code.start, fault.words()[0])?;
+        same("exception class", 0x07, fault.words()[3] >> 26)?;
+        same("code", 0, fault.words()[4])?;
+        // Others may.
+        set_fpu(&other, 5)?;
+    }
+    disable_fpu(&puppet, false)?;
+    puppet.runs_code(code, &[(Register::X0, 0x77)])?;
+    puppet.done()?;
+    same("word that came through the FPU", 0x77, puppet.registers()?.get(Register::X1))
+}
+
+/// `semantics.md §6`: the state is kept while disabled.
+fn a_disabled_fpu_keeps_its_registers(t: &mut Tester) -> Outcome {
+    let (puppet, other) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    set_fpu(&puppet, 0x1111)?;
+    disable_fpu(&puppet, true)?;
+    set_fpu(&other, 0x2222)?;
+    puppet.does(Syscall::yield_now())?;
+    disable_fpu(&puppet, false)?;
+    fpu_is(&puppet, [0x1111, !0x1111])?;
+    fpu_is(&other, [0x2222, !0x2222])
 }

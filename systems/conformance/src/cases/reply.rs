@@ -1,388 +1,641 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Reply objects, donation of scheduling contexts, call stacks (`syscalls.md §8–§10`, `scheduling.md §4`).
+//! Reply objects, and the time that travels with calls (`syscalls.md §8, §10`, `scheduling.md §4`,
+//! `semantics.md §4`).
 
-use keel::cap::CPtr;
+use keel::{cap::CPtr, sys};
+use keel_abi::error::ErrorCode;
 
 use super::Case;
 use crate::{
     check::*,
     invoke::*,
-    puppet::{MISSING, Puppet, Syscall},
+    puppet::{Puppet, Syscall},
     tester::*,
 };
 
 /// The cases of this file.
 pub const CASES: &[Case] = cases![
-    a_reply_without_caller_does_nothing,
-    an_answer_is_given_once,
-    a_reply_object_needs_no_right_to_answer,
-    the_reply_register_must_hold_a_reply,
-    a_reply_object_in_use_is_taken_over,
-    a_waiting_receivers_reply_object_is_taken_over,
-    a_call_donates_to_a_passive_server,
-    the_answer_gives_the_context_back,
-    an_active_server_keeps_its_context,
-    calls_nest,
-    answers_out_of_order_return_no_context,
-    a_send_donates_nothing,
-    first_phases_donate_for_good,
-    deleting_the_reply_returns_the_context,
-    deleting_a_reply_in_the_middle_breaks_the_chain,
-    deleting_the_reply_of_a_receiver_stops_it,
-    suspending_the_caller_leaves_the_context_with_the_server,
-    suspending_a_caller_below_cuts_the_chain,
-    deleting_the_context_leaves_the_caller_without,
-    deleting_a_server_unbinds_the_context,
-    a_caller_with_another_context_keeps_it,
-    a_passive_caller_waits_until_it_gets_time,
+    a_reply_wakes_the_caller,
+    all_kinds_of_send_reply,
+    any_label_replies,
+    a_reply_to_nobody_succeeds,
+    a_reply_happens_once,
+    a_copy_of_the_capability_replies,
+    a_receiver_takes_a_reply_object_from_another,
+    a_receiver_takes_a_reply_object_from_a_caller,
+    a_reply_object_waits_with_its_receiver,
+    a_plain_message_leaves_the_reply_object_free,
+    a_suspended_caller_is_forgotten,
+    a_resumed_caller_calls_again,
+    time_goes_to_a_passive_server_and_back,
+    time_stays_with_a_client_of_a_server_with_time,
+    time_goes_down_and_up_a_chain,
+    reply_recv_serves_a_queue_of_clients,
+    a_call_that_cannot_be_answered_gives_no_time,
+    a_call_without_reply_object_gives_no_time,
+    send_gives_no_time,
+    a_first_phase_gives_time_for_good,
+    a_first_phase_gives_no_time_to_one_who_has_it,
+    reply_recv_gives_time_by_the_stack_alone,
+    a_reply_out_of_order_leaves_time,
+    a_caller_with_other_time_keeps_it,
+    deletion_at_the_head_gives_time_back,
+    deletion_in_the_middle_breaks_the_chain,
+    deletion_stops_a_receiver,
+    deletion_stops_a_caller,
+    suspending_the_caller_at_the_head_leaves_time_with_the_server,
+    suspending_a_caller_in_the_middle_cuts_the_chain,
+    deleting_the_caller_leaves_time_with_the_server,
+    deleting_a_server_frees_the_time,
+    suspending_a_server_keeps_the_stack,
+    deleting_the_time_of_a_chain_leaves_replies,
+    unbinding_the_time_cuts_the_head,
+    an_unbound_server_answers_when_bound_again,
+    a_passive_server_is_reached_while_it_has_no_time,
     a_queued_caller_donates_when_it_is_received,
-    a_reply_copy_is_the_same_object,
 ];
 
-/// Whether a thread has a scheduling context: by the error of taking a strange one from it.
-#[track_caller]
-fn runs_on(puppet: &Puppet, sc: CPtr, bound: bool) -> Outcome {
-    // UnbindObject refuses another thread's context; undo it where it is accepted.
-    let answer = call(sc, keel_abi::label::SCHED_CONTEXT_UNBIND_OBJECT, &[], &[puppet.tcb]);
-    same("whether the context is the thread's", bound.into(), u64::from(answer.info.label() == 0))?;
-    if bound {
-        accepts("SchedContextBind", sc, &[], &[puppet.tcb])?;
+/// `syscalls.md §10` 3: badge 0, and the message.
+fn a_reply_wakes_the_caller(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let badged = t.mint(endpoint, ALL, 7)?;
+    let (server, client) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    server.blocks(Syscall::recv(endpoint, reply))?;
+    client.blocks(Syscall::call(badged).words(&[1]))?;
+    server.done()?.is(7, 0, &[1])?;
+    server.does(Syscall::send(reply).info(0x1234, 0, 0).words(&[5, 6, 7]))?;
+    client.done()?.is(0, 0x1234, &[5, 6, 7])
+}
+
+/// A server that has received the call of a client, and both.
+fn called(t: &mut Tester, endpoint: CPtr, reply: CPtr) -> Outcome<(Puppet, Puppet)> {
+    let (server, client) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    call_again(endpoint, reply, &server, &client)?;
+    Ok((server, client))
+}
+
+fn call_again(endpoint: CPtr, reply: CPtr, server: &Puppet, client: &Puppet) -> Outcome {
+    server.blocks(Syscall::recv(endpoint, reply))?;
+    client.blocks(Syscall::call(endpoint))?;
+    server.done()?.is(0, 0, &[])
+}
+
+/// `syscalls.md §10`.
+fn all_kinds_of_send_reply(t: &mut Tester) -> Outcome {
+    let (endpoint, other, reply) = (t.endpoint()?, t.endpoint()?, t.reply()?);
+    let (server, client) = called(t, endpoint, reply)?;
+    let spare = t.reply()?;
+    server.does(Syscall::nb_send(reply).words(&[1]))?;
+    client.done()?.is(0, 0, &[1])?;
+
+    call_again(endpoint, reply, &server, &client)?;
+    server.does(Syscall::call(reply).words(&[2]))?.is(0, 0, &[])?;
+    client.done()?.is(0, 0, &[2])?;
+
+    for answer in [
+        Syscall::reply_recv(other, reply),
+        Syscall::nb_send_recv(reply, other, spare),
+        Syscall::nb_send_wait(reply, other),
+    ] {
+        call_again(endpoint, reply, &server, &client)?;
+        server.blocks(answer.words(&[3, 4]))?;
+        client.done()?.is(0, 0, &[3, 4])?;
+        accepts("TCBSuspend", server.tcb, &[], &[])?;
     }
     Ok(())
 }
 
-/// A server without context that waits for calls on an endpoint with a reply object.
-fn passive_server(t: &mut Tester, endpoint: CPtr, reply: CPtr) -> Outcome<Puppet> {
-    let server = t.puppet(ABOVE)?;
-    server.blocks(Syscall::recv(endpoint, reply))?;
-    accepts("SchedContextUnbind", server.sc, &[], &[])?;
-    Ok(server)
+/// `syscalls.md §10`: the label is the answer's.
+fn any_label_replies(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (server, client) = called(t, endpoint, reply)?;
+    server.does(Syscall::send(reply).raw_info(u64::MAX << 12))?;
+    client.done()?.is(0, (1 << 52) - 1, &[])
 }
 
 /// `syscalls.md §10` 1.
-fn a_reply_without_caller_does_nothing(t: &mut Tester) -> Outcome {
-    let (reply, puppet) = (t.reply()?, t.puppet(ABOVE)?);
-    puppet.does(Syscall::send(reply).words(&[1]))?;
-    puppet.does(Syscall::nb_send(reply))?;
-    puppet.does(Syscall::call(reply))?.is(0, 0, &[])
+fn a_reply_to_nobody_succeeds(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let puppet = t.puppet(ABOVE)?;
+    puppet.does(Syscall::call(reply).words(&[1]))?.is(0, 0, &[])?;
+    // A receiver that waits with it is nobody that can be answered.
+    puppet.blocks(Syscall::recv(endpoint, reply))?;
+    let answer = call(reply, 5, &[1, 2], &[]);
+    same("label", 0, answer.info.label())?;
+    same("length", 0, answer.info.length() as u64)?;
+    puppet.busy()
 }
 
 /// `syscalls.md §10` 2.
-fn an_answer_is_given_once(t: &mut Tester) -> Outcome {
+fn a_reply_happens_once(t: &mut Tester) -> Outcome {
     let (endpoint, reply) = (t.endpoint()?, t.reply()?);
-    let (caller, server) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    caller.blocks(Syscall::call(endpoint))?;
-    server.does(Syscall::recv(endpoint, reply))?;
-    server.does(Syscall::call(reply).words(&[1]))?;
-    caller.done()?.is(0, 0, &[1])?;
-    caller.blocks(Syscall::call(endpoint))?;
-    server.does(Syscall::nb_send(reply).words(&[2]))?;
-    caller.busy()
+    let (server, client) = called(t, endpoint, reply)?;
+    server.does(Syscall::send(reply).words(&[1]))?;
+    client.done()?.is(0, 0, &[1])?;
+    client.blocks(Syscall::call(endpoint))?;
+    server.does(Syscall::send(reply).words(&[2]))?;
+    client.busy()
 }
 
-/// `objects.md §3`: Grant alone is a right of replies, for capabilities.
-fn a_reply_object_needs_no_right_to_answer(t: &mut Tester) -> Outcome {
+/// `semantics.md §1`.
+fn a_copy_of_the_capability_replies(t: &mut Tester) -> Outcome {
     let (endpoint, reply) = (t.endpoint()?, t.reply()?);
-    let weak = t.copy(reply, 0)?;
-    let (caller, server) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    caller.blocks(Syscall::call(endpoint))?;
-    server.does(Syscall::recv(endpoint, weak))?;
-    server.does(Syscall::send(weak).words(&[6]))?;
-    caller.done()?.is(0, 0, &[6])
+    let copy = t.copy(reply, 0)?;
+    let (server, client) = called(t, endpoint, reply)?;
+    server.does(Syscall::send(copy).words(&[1]))?;
+    client.done()?.is(0, 0, &[1])?;
+    call_again(endpoint, copy, &server, &client)?;
+    t.delete(copy)?;
+    client.busy()?;
+    server.does(Syscall::send(reply).words(&[2]))?;
+    client.done()?.is(0, 0, &[2])
 }
 
-/// `syscalls.md §9` 2: CapFault with the reply's address.
-fn the_reply_register_must_hold_a_reply(t: &mut Tester) -> Outcome {
-    let (endpoint, empty) = (t.endpoint()?, t.slot()?);
-    let puppet = t.puppet(ABOVE)?;
-    for wrong in [empty, NULL, endpoint, CNODE] {
-        for call in [Syscall::recv(endpoint, wrong), Syscall::nb_recv(endpoint, wrong)] {
-            puppet.faults(call)?.is_cap_fault(wrong, true, &MISSING)?;
-        }
+/// `syscalls.md §9.1` 1: the other receiver becomes inactive.
+fn a_receiver_takes_a_reply_object_from_another(t: &mut Tester) -> Outcome {
+    let (endpoint, other, reply) = (t.endpoint()?, t.endpoint()?, t.reply()?);
+    let (first, second, sender) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    for receive in [Syscall::recv(other, reply), Syscall::nb_recv(other, reply)] {
+        first.blocks(Syscall::recv(endpoint, reply))?;
+        second.start(receive)?;
+        first.busy()?;
+        sender.does(Syscall::nb_send(endpoint).words(&[1]))?;
+        first.busy()?;
+        accepts("TCBSuspend", second.tcb, &[], &[])?;
     }
-    let nowhere = CPtr::new(1 << 60);
-    let bits = keel_abi::config::Options::BUILD.root_cnode_bits;
-    let failure = [4, 64, 0, 64 - bits];
-    puppet.faults(Syscall::recv(endpoint, nowhere))?.is_cap_fault(nowhere, true, &failure)?;
-    // Waiting needs none.
-    puppet.does(Syscall::nb_wait(endpoint).reply(nowhere))?.is_signal(0)
-}
-
-/// `syscalls.md §9.1` 1: the caller that held it becomes Inactive.
-fn a_reply_object_in_use_is_taken_over(t: &mut Tester) -> Outcome {
-    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
-    let (first, second, server) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    first.blocks(Syscall::call(endpoint).words(&[1]))?;
-    server.does(Syscall::recv(endpoint, reply))?;
-    second.blocks(Syscall::call(endpoint).words(&[2]))?;
-    server.does(Syscall::recv(endpoint, reply))?.is(0, 0, &[2])?;
-    server.does(Syscall::send(reply).words(&[3]))?;
-    second.done()?.is(0, 0, &[3])?;
-    first.busy()?;
+    // The thread is stopped where its call was: it can be resumed.
     accepts("TCBResume", first.tcb, &[], &[])?;
-    server.does(Syscall::recv(endpoint, reply))?.is(0, 0, &[1])
+    sender.does(Syscall::nb_send(endpoint).words(&[2]))?;
+    first.done()?.is(0, 0, &[2])
 }
 
-/// `syscalls.md §9.1` 1: and a receiver that waits with it.
-fn a_waiting_receivers_reply_object_is_taken_over(t: &mut Tester) -> Outcome {
+/// `syscalls.md §9.1` 1: the caller becomes inactive, the server keeps the time.
+fn a_receiver_takes_a_reply_object_from_a_caller(t: &mut Tester) -> Outcome {
     let (endpoint, reply) = (t.endpoint()?, t.reply()?);
-    let (first, second, caller) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    first.blocks(Syscall::recv(endpoint, reply))?;
-    second.blocks(Syscall::recv(endpoint, reply))?;
-    caller.blocks(Syscall::call(endpoint).words(&[1]))?;
-    first.busy()?;
-    second.done()?.is(0, 0, &[1])?;
-    // The first has left the queue.
+    let server = t.passive_server(endpoint, reply)?;
+    let (client, next) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    client.blocks(Syscall::call(endpoint))?;
+    server.done()?.is(0, 0, &[])?;
+    server.blocks(Syscall::recv(endpoint, reply))?;
+    client.busy()?;
+    t.is_bound(client.sc, server.tcb, true)?;
+    next.blocks(Syscall::call(endpoint).words(&[2]))?;
+    server.done()?.is(0, 0, &[2])?;
+    server.does(Syscall::send(reply).words(&[3]))?;
+    client.busy()?;
+    next.done()?.is(0, 0, &[3])
+}
+
+/// `syscalls.md §9.1` 5.
+fn a_reply_object_waits_with_its_receiver(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (server, client) = called(t, endpoint, reply)?;
+    server.does(Syscall::send(reply))?;
+    client.done()?;
+    server.blocks(Syscall::recv(endpoint, reply))?;
+    accepts("TCBSuspend", server.tcb, &[], &[])?;
+    // Its receiver is gone, so another one can wait with it.
     let other = t.puppet(ABOVE)?;
-    other.blocks(Syscall::send(endpoint))?;
-    first.busy()
-}
-
-/// `scheduling.md §4`.
-fn a_call_donates_to_a_passive_server(t: &mut Tester) -> Outcome {
-    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
-    let server = passive_server(t, endpoint, reply)?;
-    let caller = t.puppet(ABOVE)?;
-    caller.blocks(Syscall::call(endpoint).words(&[4]))?;
-    server.done()?.is(0, 0, &[4])?;
-    let row = "SchedContextUnbindObject/IllegalOperation#2";
-    refuses(row, caller.sc, &[], &[caller.tcb], &[])?;
-    accepts("SchedContextUnbindObject", caller.sc, &[], &[server.tcb])?;
-    Ok(())
-}
-
-/// `scheduling.md §4`.
-fn the_answer_gives_the_context_back(t: &mut Tester) -> Outcome {
-    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
-    let server = passive_server(t, endpoint, reply)?;
-    let caller = t.puppet(ABOVE)?;
-    for word in 0..3 {
-        caller.blocks(Syscall::call(endpoint).words(&[word]))?;
-        server.done()?.is(0, 0, &[word])?;
-        server.blocks(Syscall::reply_recv(endpoint, reply).words(&[word + 1]))?;
-        caller.done()?.is(0, 0, &[word + 1])?;
-    }
-    accepts("SchedContextUnbindObject", caller.sc, &[], &[caller.tcb])?;
-    Ok(())
-}
-
-/// `syscalls.md §8`: only a receiver without context gets one.
-fn an_active_server_keeps_its_context(t: &mut Tester) -> Outcome {
-    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
-    let (caller, server) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    server.blocks(Syscall::recv(endpoint, reply))?;
-    caller.blocks(Syscall::call(endpoint))?;
-    server.done()?;
-    runs_on(&server, server.sc, true)?;
-    let row = "SchedContextUnbindObject/IllegalOperation#2";
-    refuses(row, caller.sc, &[], &[server.tcb], &[])
-}
-
-/// A caller, and servers that call each other; all stand in a call, on the caller's context. The replies are
-/// those of the servers.
-fn chain<const COUNT: usize>(t: &mut Tester) -> Outcome<(Puppet, [Puppet; COUNT], [CPtr; COUNT])> {
-    let mut endpoints = [NULL; COUNT];
-    let mut replies = [NULL; COUNT];
-    for (endpoint, reply) in endpoints.iter_mut().zip(&mut replies) {
-        *endpoint = t.endpoint()?;
-        *reply = t.reply()?;
-    }
-    let caller = t.puppet(ABOVE)?;
-    let mut made = [const { None }; COUNT];
-    for (index, server) in made.iter_mut().enumerate() {
-        *server = Some(passive_server(t, endpoints[index], replies[index])?);
-    }
-    let servers = made.map(|server| server.unwrap_or_else(|| unreachable!()));
-    caller.blocks(Syscall::call(endpoints[0]))?;
-    for (index, server) in servers.iter().enumerate() {
-        server.done()?;
-        if index + 1 < COUNT {
-            server.blocks(Syscall::call(endpoints[index + 1]))?;
-        }
-    }
-    Ok((caller, servers, replies))
-}
-
-/// `scheduling.md §4`: A → B → C and back.
-fn calls_nest(t: &mut Tester) -> Outcome {
-    let (caller, [b, c], [to_b, to_c]) = chain::<2>(t)?;
-    runs_on_only(&c, caller.sc)?;
-    let idle = t.notification()?;
-    // c answers and waits, passive again.
-    c.blocks(Syscall::nb_send_wait(to_c, idle))?;
-    b.done()?;
-    b.blocks(Syscall::nb_send_wait(to_b, idle))?;
-    caller.done()?;
-    runs_on(&caller, caller.sc, true)
-}
-
-/// Expects that the thread runs on the context, without taking it away (it may be on a stack).
-#[track_caller]
-fn runs_on_only(puppet: &Puppet, sc: CPtr) -> Outcome {
-    let row = "SchedContextBind/IllegalOperation#2";
-    refuses(row, sc, &[], &[puppet.tcb], &[])
-}
-
-/// `scheduling.md §4`: only replies in stack order return the context.
-fn answers_out_of_order_return_no_context(t: &mut Tester) -> Outcome {
-    let (caller, [b, c], [to_a, to_b]) = chain::<2>(t)?;
-    // c answers the caller, whom b was to answer: it stays without a context.
-    let helper = t.puppet(ABOVE)?;
-    helper.does(Syscall::send(to_a))?;
-    caller.busy()?;
-    // b is answered in order and has the context.
-    helper.does(Syscall::send(to_b))?;
-    b.done()?;
-    let row = "SchedContextUnbindObject/IllegalOperation#2";
-    refuses(row, caller.sc, &[], &[caller.tcb], &[])?;
-    refuses(row, caller.sc, &[], &[c.tcb], &[])?;
-    accepts("SchedContextUnbindObject", caller.sc, &[], &[b.tcb])?;
-    accepts("SchedContextBind", caller.sc, &[], &[caller.tcb])?;
-    caller.done()?;
-    Ok(())
-}
-
-/// `scheduling.md §4`: Send and NBSend never donate.
-fn a_send_donates_nothing(t: &mut Tester) -> Outcome {
-    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
-    let server = passive_server(t, endpoint, reply)?;
-    let sender = t.puppet(ABOVE)?;
-    sender.does(Syscall::send(endpoint).words(&[3]))?;
-    server.busy()?;
-    accepts("SchedContextBind", server.sc, &[], &[server.tcb])?;
-    server.done()?.is(0, 0, &[3])
-}
-
-/// `scheduling.md §4`: NBSendRecv, NBSendWait and ReplyRecv donate to a passive receiver for good.
-fn first_phases_donate_for_good(t: &mut Tester) -> Outcome {
-    let (endpoint, reply, idle) = (t.endpoint()?, t.reply()?, t.endpoint()?);
-    let server = passive_server(t, endpoint, reply)?;
-    let sender = t.puppet(ABOVE)?;
-    let own = t.reply()?;
-    sender.blocks(Syscall::nb_send_recv(endpoint, idle, own).words(&[5]))?;
-    server.done()?.is(0, 0, &[5])?;
-    accepts("SchedContextUnbindObject", sender.sc, &[], &[server.tcb])?;
-    // The reply object holds nobody.
-    accepts("SchedContextBind", sender.sc, &[], &[server.tcb])?;
-    server.does(Syscall::send(reply))?;
-    sender.busy()
-}
-
-/// `scheduling.md §4`: the caller becomes Inactive, with its context.
-fn deleting_the_reply_returns_the_context(t: &mut Tester) -> Outcome {
-    let (caller, [server], [reply]) = chain::<1>(t)?;
-    t.delete(reply)?;
-    caller.busy()?;
-    let row = "SchedContextUnbindObject/IllegalOperation#2";
-    refuses(row, caller.sc, &[], &[server.tcb], &[])?;
-    accepts("SchedContextUnbindObject", caller.sc, &[], &[caller.tcb])?;
-    Ok(())
-}
-
-/// `scheduling.md §4`: replies below it no longer return the context; its caller is Inactive.
-fn deleting_a_reply_in_the_middle_breaks_the_chain(t: &mut Tester) -> Outcome {
-    let (caller, [b, c, d], [to_a, to_b, to_c]) = chain::<3>(t)?;
-    let helper = t.puppet(ABOVE)?;
-    t.delete(to_b)?;
-    b.busy()?;
-    // The top one still returns it.
-    helper.does(Syscall::send(to_c))?;
-    c.done()?;
-    helper.does(Syscall::send(to_a))?;
-    caller.busy()?;
-    let row = "SchedContextUnbindObject/IllegalOperation#2";
-    for other in [&caller, &b, &d] {
-        refuses(row, caller.sc, &[], &[other.tcb], &[])?;
-    }
-    accepts("SchedContextUnbindObject", caller.sc, &[], &[c.tcb])?;
-    Ok(())
-}
-
-/// `scheduling.md §4`: a receiver that waits with it becomes Inactive.
-fn deleting_the_reply_of_a_receiver_stops_it(t: &mut Tester) -> Outcome {
-    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
-    let (server, sender) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    server.blocks(Syscall::recv(endpoint, reply))?;
-    t.delete(reply)?;
-    sender.blocks(Syscall::send(endpoint))?;
-    server.busy()?;
+    other.blocks(Syscall::recv(endpoint, reply))?;
     accepts("TCBResume", server.tcb, &[], &[])?;
-    server.fault()?.is_cap_fault(reply, true, &MISSING)
+    // Now it is taken again.
+    client.blocks(Syscall::call(endpoint).words(&[1]))?;
+    other.busy()?;
+    server.done()?.is(0, 0, &[1])
 }
 
-/// `scheduling.md §4`: the context stays with the current holder.
-fn suspending_the_caller_leaves_the_context_with_the_server(t: &mut Tester) -> Outcome {
-    let (caller, [server], [reply]) = chain::<1>(t)?;
-    accepts("TCBSuspend", caller.tcb, &[], &[])?;
-    server.does(Syscall::send(reply))?;
-    caller.busy()?;
-    accepts("SchedContextUnbindObject", caller.sc, &[], &[server.tcb])?;
-    Ok(())
-}
-
-/// `scheduling.md §4`: neither the removed entry nor those below return the context any more.
-fn suspending_a_caller_below_cuts_the_chain(t: &mut Tester) -> Outcome {
-    let (caller, [b, c, _], [to_a, _, to_c]) = chain::<3>(t)?;
-    let helper = t.puppet(ABOVE)?;
-    accepts("TCBSuspend", b.tcb, &[], &[])?;
-    helper.does(Syscall::send(to_c))?;
-    c.done()?;
-    helper.does(Syscall::send(to_a))?;
-    caller.busy()?;
-    accepts("SchedContextUnbindObject", caller.sc, &[], &[c.tcb])?;
-    Ok(())
-}
-
-/// `scheduling.md §4`: unbinds the thread and the top reply.
-fn deleting_the_context_leaves_the_caller_without(t: &mut Tester) -> Outcome {
-    let (caller, [server], [reply]) = chain::<1>(t)?;
-    t.delete(caller.sc)?;
-    let helper = t.puppet(ABOVE)?;
-    helper.does(Syscall::send(reply).words(&[1]))?;
-    caller.busy()?;
-    let time = t.time(SLICE_US, SLICE_US)?;
-    accepts("SchedContextBind", time, &[], &[caller.tcb])?;
-    caller.done()?.is(0, 0, &[1])?;
-    accepts("SchedContextBind", server.sc, &[], &[server.tcb])?;
-    server.does(Syscall::yield_now())?;
-    Ok(())
-}
-
-/// `scheduling.md §4`: the context becomes unbound.
-fn deleting_a_server_unbinds_the_context(t: &mut Tester) -> Outcome {
-    let (caller, [server], _) = chain::<1>(t)?;
-    t.delete(server.tcb)?;
-    let (other, row) = (t.tcb()?, "SchedContextUnbindObject/IllegalOperation#2");
-    refuses(row, caller.sc, &[], &[caller.tcb], &[])?;
-    accepts("SchedContextBind", caller.sc, &[], &[other])?;
-    caller.busy()
-}
-
-/// `scheduling.md §4`: the popped context remains with the previous holder.
-fn a_caller_with_another_context_keeps_it(t: &mut Tester) -> Outcome {
-    let (caller, [server], [reply]) = chain::<1>(t)?;
-    let other = t.time(SLICE_US, SLICE_US)?;
-    accepts("SchedContextBind", other, &[], &[caller.tcb])?;
-    server.does(Syscall::send(reply))?;
-    caller.done()?;
-    accepts("SchedContextUnbindObject", other, &[], &[caller.tcb])?;
-    accepts("SchedContextUnbindObject", caller.sc, &[], &[server.tcb])?;
-    Ok(())
-}
-
-/// `syscalls.md §10`: a caller left without a context is runnable but waits for one.
-fn a_passive_caller_waits_until_it_gets_time(t: &mut Tester) -> Outcome {
+/// `syscalls.md §8`: "unlink the receiver's reply object".
+fn a_plain_message_leaves_the_reply_object_free(t: &mut Tester) -> Outcome {
     let (endpoint, reply) = (t.endpoint()?, t.reply()?);
-    let (caller, server) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    let (receiver, other, sender) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    receiver.blocks(Syscall::recv(endpoint, reply))?;
+    sender.does(Syscall::send(endpoint))?;
+    other.blocks(Syscall::recv(endpoint, reply))?;
+    receiver.done()?.is(0, 0, &[])
+}
+
+/// `semantics.md §6`.
+fn a_suspended_caller_is_forgotten(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (server, client) = called(t, endpoint, reply)?;
+    accepts("TCBSuspend", client.tcb, &[], &[])?;
+    server.does(Syscall::call(reply).words(&[1]))?.is(0, 0, &[])?;
+    client.busy()?;
+    // The reply object is free.
     server.blocks(Syscall::recv(endpoint, reply))?;
-    caller.blocks(Syscall::call(endpoint))?;
+    accepts("TCBResume", client.tcb, &[], &[])?;
+    server.done()?.is(0, 0, &[])
+}
+
+/// `semantics.md §6`: a blocked operation that is cancelled is repeated.
+fn a_resumed_caller_calls_again(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (server, client) = called(t, endpoint, reply)?;
+    accepts("TCBResume", client.tcb, &[], &[])?;
+    server.does(Syscall::send(reply).words(&[1]))?;
+    client.busy()?;
+    server.does(Syscall::recv(endpoint, reply))?.is(0, 0, &[])?;
+    server.does(Syscall::send(reply).words(&[2]))?;
+    client.done()?.is(0, 0, &[2])
+}
+
+/// `scheduling.md §4`.
+fn time_goes_to_a_passive_server_and_back(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let server = t.passive_server(endpoint, reply)?;
+    let client = t.puppet(ABOVE)?;
+    for word in 1..4 {
+        client.blocks(Syscall::call(endpoint).words(&[word]))?;
+        server.done()?.is(0, 0, &[word])?;
+        t.is_bound(client.sc, server.tcb, true)?;
+        t.is_bound(client.sc, client.tcb, false)?;
+        server.blocks(Syscall::reply_recv(endpoint, reply).words(&[word + 10]))?;
+        client.done()?.is(0, 0, &[word + 10])?;
+        t.is_bound(client.sc, client.tcb, true)?;
+    }
+    // Also when the server comes to a call that waits already.
+    accepts("SchedContextBind", server.sc, &[], &[server.tcb])?;
+    accepts("TCBSuspend", server.tcb, &[], &[])?;
+    client.blocks(Syscall::call(endpoint))?;
+    server.does(Syscall::recv(endpoint, reply))?.is(0, 0, &[])?;
+    t.is_bound(client.sc, client.tcb, true)?;
+    server.does(Syscall::send(reply))?;
+    client.done()?;
+    Ok(())
+}
+
+/// `scheduling.md §4`.
+fn time_stays_with_a_client_of_a_server_with_time(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (server, client) = called(t, endpoint, reply)?;
+    t.is_bound(server.sc, server.tcb, true)?;
+    t.is_bound(client.sc, client.tcb, true)?;
+    server.does(Syscall::send(reply))?;
+    client.done()?;
+    t.is_bound(client.sc, client.tcb, true)
+}
+
+/// Three threads where each has called the next: A with time, B and C passive, and the endpoints and replies
+/// of B and C.
+struct Chain {
+    a: Puppet,
+    b: Puppet,
+    c: Puppet,
+    replies: [CPtr; 2],
+    endpoints: [CPtr; 2],
+}
+
+fn chain(t: &mut Tester) -> Outcome<Chain> {
+    let endpoints = [t.endpoint()?, t.endpoint()?];
+    let replies = [t.reply()?, t.reply()?];
+    let b = t.passive_server(endpoints[0], replies[0])?;
+    let c = t.passive_server(endpoints[1], replies[1])?;
+    let a = t.puppet(ABOVE)?;
+    a.blocks(Syscall::call(endpoints[0]).words(&[1]))?;
+    b.done()?.is(0, 0, &[1])?;
+    b.blocks(Syscall::call(endpoints[1]).words(&[2]))?;
+    c.done()?.is(0, 0, &[2])?;
+    Ok(Chain { a, b, c, replies, endpoints })
+}
+
+/// `scheduling.md §4`.
+fn time_goes_down_and_up_a_chain(t: &mut Tester) -> Outcome {
+    let Chain { a, b, c, replies, endpoints } = chain(t)?;
+    t.is_bound(a.sc, c.tcb, true)?;
+    c.blocks(Syscall::reply_recv(endpoints[1], replies[1]).words(&[3]))?;
+    b.done()?.is(0, 0, &[3])?;
+    t.is_bound(a.sc, b.tcb, true)?;
+    b.blocks(Syscall::reply_recv(endpoints[0], replies[0]).words(&[4]))?;
+    a.done()?.is(0, 0, &[4])?;
+    t.is_bound(a.sc, a.tcb, true)
+}
+
+/// `scheduling.md §4`: each on its own time.
+fn reply_recv_serves_a_queue_of_clients(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let server = t.passive_server(endpoint, reply)?;
+    let clients = [t.puppet(ABOVE)?, t.puppet(ABOVE)?, t.puppet(ABOVE)?];
+    for (word, client) in clients.iter().enumerate() {
+        client.blocks(Syscall::call(endpoint).words(&[word as u64]))?;
+    }
+    for (word, client) in clients.iter().enumerate() {
+        server.done()?.is(0, 0, &[word as u64])?;
+        t.is_bound(client.sc, server.tcb, true)?;
+        server.start(Syscall::reply_recv(endpoint, reply).words(&[word as u64 + 7]))?;
+        client.done()?.is(0, 0, &[word as u64 + 7])?;
+        t.is_bound(client.sc, client.tcb, true)?;
+    }
+    server.busy()
+}
+
+/// `syscalls.md §8`: without the right to be answered nothing is lent.
+fn a_call_that_cannot_be_answered_gives_no_time(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let plain = t.copy(endpoint, WRITE)?;
+    let server = t.passive_server(endpoint, reply)?;
+    let client = t.puppet(ABOVE)?;
+    client.blocks(Syscall::call(plain).words(&[1]))?;
+    server.busy()?;
+    t.is_bound(client.sc, server.tcb, false)?;
+    t.is_bound(client.sc, client.tcb, true)?;
+    // The message has come, though.
+    accepts("SchedContextBind", server.sc, &[], &[server.tcb])?;
+    server.done()?.is(0, 0, &[1])
+}
+
+/// `syscalls.md §8`.
+fn a_call_without_reply_object_gives_no_time(t: &mut Tester) -> Outcome {
+    let endpoint = t.endpoint()?;
+    let (server, client) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    server.blocks(Syscall::wait(endpoint))?;
+    accepts("SchedContextUnbind", server.sc, &[], &[])?;
+    client.blocks(Syscall::call(endpoint).words(&[1]))?;
+    server.busy()?;
+    t.is_bound(client.sc, client.tcb, true)?;
+    accepts("SchedContextBind", server.sc, &[], &[server.tcb])?;
+    server.done()?.is(0, 0, &[1])
+}
+
+/// `syscalls.md §8`: the receiver has the message and cannot run.
+fn send_gives_no_time(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let server = t.passive_server(endpoint, reply)?;
+    let sender = t.puppet(ABOVE)?;
+    for kind in [Syscall::send(endpoint), Syscall::nb_send(endpoint)] {
+        sender.does(kind.words(&[4]))?;
+        server.busy()?;
+        t.is_bound(sender.sc, sender.tcb, true)?;
+        accepts("SchedContextBind", server.sc, &[], &[server.tcb])?;
+        server.done()?.is(0, 0, &[4])?;
+        server.blocks(Syscall::recv(endpoint, reply))?;
+        accepts("SchedContextUnbind", server.sc, &[], &[])?;
+    }
+    Ok(())
+}
+
+/// `scheduling.md §4`: the sender of a first phase becomes passive.
+fn a_first_phase_gives_time_for_good(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (here, spare) = (t.endpoint()?, t.reply()?);
+    for call in [Syscall::nb_send_recv(endpoint, here, spare), Syscall::nb_send_wait(endpoint, here)] {
+        let server = t.passive_server(endpoint, reply)?;
+        let sender = t.puppet(ABOVE)?;
+        sender.start(call.words(&[1]))?;
+        server.done()?.is(0, 0, &[1])?;
+        t.is_bound(sender.sc, server.tcb, true)?;
+        sender.busy()?;
+        // The server is not to answer anybody, so the time stays.
+        server.does(Syscall::send(reply))?;
+        t.is_bound(sender.sc, server.tcb, true)?;
+        accepts("TCBSuspend", sender.tcb, &[], &[])?;
+        accepts("TCBSuspend", server.tcb, &[], &[])?;
+    }
+    Ok(())
+}
+
+/// `syscalls.md §8`.
+fn a_first_phase_gives_no_time_to_one_who_has_it(t: &mut Tester) -> Outcome {
+    let (endpoint, here) = (t.endpoint()?, t.endpoint()?);
+    let (receiver, sender) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    receiver.blocks(Syscall::wait(endpoint))?;
+    sender.blocks(Syscall::nb_send_wait(endpoint, here).words(&[1]))?;
+    receiver.done()?.is(0, 0, &[1])?;
+    t.is_bound(sender.sc, sender.tcb, true)?;
+    t.is_bound(receiver.sc, receiver.tcb, true)
+}
+
+/// `syscalls.md §10` 2: a reply to a caller with time gives it none of the server's own.
+fn reply_recv_gives_time_by_the_stack_alone(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (server, client) = called(t, endpoint, reply)?;
+    accepts("SchedContextUnbind", client.sc, &[], &[])?;
+    server.blocks(Syscall::reply_recv(endpoint, reply).words(&[1]))?;
+    client.busy()?;
+    t.is_bound(server.sc, server.tcb, true)?;
+    accepts("SchedContextBind", client.sc, &[], &[client.tcb])?;
+    client.done()?.is(0, 0, &[1])
+}
+
+/// `syscalls.md §10` 2: the caller has its answer and no time; the holder keeps it.
+fn a_reply_out_of_order_leaves_time(t: &mut Tester) -> Outcome {
+    let Chain { a, b, c, replies, .. } = chain(t)?;
+    call(replies[0], 0, &[7], &[]);
+    a.busy()?;
+    t.is_bound(a.sc, c.tcb, true)?;
+    c.start(Syscall::send(replies[1]).words(&[8]))?;
+    b.done()?.is(0, 0, &[8])?;
+    t.is_bound(a.sc, b.tcb, true)?;
+    let time = t.time(SLICE_US, SLICE_US)?;
+    accepts("SchedContextBind", time, &[], &[a.tcb])?;
+    a.done()?.is(0, 0, &[7])
+}
+
+/// `scheduling.md §4`: the entry is popped, and the time stays with the server.
+fn a_caller_with_other_time_keeps_it(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let server = t.passive_server(endpoint, reply)?;
+    let client = t.puppet(ABOVE)?;
+    client.blocks(Syscall::call(endpoint))?;
+    server.done()?.is(0, 0, &[])?;
+    let time = t.time(SLICE_US, SLICE_US)?;
+    accepts("SchedContextBind", time, &[], &[client.tcb])?;
+    server.does(Syscall::send(reply).words(&[1]))?;
+    client.done()?.is(0, 0, &[1])?;
+    t.is_bound(client.sc, server.tcb, true)?;
+    t.is_bound(time, client.tcb, true)
+}
+
+/// `scheduling.md §4`: and the caller becomes inactive.
+fn deletion_at_the_head_gives_time_back(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let server = t.passive_server(endpoint, reply)?;
+    let client = t.puppet(ABOVE)?;
+    client.blocks(Syscall::call(endpoint).words(&[1]))?;
+    server.done()?.is(0, 0, &[1])?;
+    t.delete(reply)?;
+    client.busy()?;
+    t.is_bound(client.sc, client.tcb, true)?;
+    // Inactive, not restarted: nobody waits at the endpoint until it is resumed.
+    same("badge", 0, sys::nb_wait(endpoint).badge)?;
+    client.busy()?;
+    accepts("TCBResume", client.tcb, &[], &[])?;
+    same("word", 1, sys::nb_wait(endpoint).words[0])
+}
+
+/// `scheduling.md §4`: replies below no longer return the time.
+fn deletion_in_the_middle_breaks_the_chain(t: &mut Tester) -> Outcome {
+    let Chain { a, b, c, replies, .. } = chain(t)?;
+    t.delete(replies[0])?;
+    a.busy()?;
+    t.is_bound(a.sc, c.tcb, true)?;
+    c.start(Syscall::send(replies[1]).words(&[8]))?;
+    b.done()?.is(0, 0, &[8])?;
+    t.is_bound(a.sc, b.tcb, true)
+}
+
+/// `scheduling.md §4`: a receiver that waits with it becomes inactive.
+fn deletion_stops_a_receiver(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (receiver, sender) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    receiver.blocks(Syscall::recv(endpoint, reply))?;
+    t.delete(reply)?;
+    receiver.busy()?;
+    sender.does(Syscall::nb_send(endpoint))?;
+    receiver.busy()?;
+    // Resumed, it repeats its call, and finds the slot empty.
+    accepts("TCBResume", receiver.tcb, &[], &[])?;
+    receiver.fault()?.is_cap_fault(reply, true, &crate::puppet::MISSING)
+}
+
+/// `scheduling.md §4`: without time on the stack, too.
+fn deletion_stops_a_caller(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (_server, client) = called(t, endpoint, reply)?;
+    t.delete(reply)?;
+    client.busy()?;
+    same("badge", 0, sys::nb_wait(endpoint).badge)?;
+    client.does(Syscall::yield_now())?;
+    Ok(())
+}
+
+/// `scheduling.md §4`.
+fn suspending_the_caller_at_the_head_leaves_time_with_the_server(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let server = t.passive_server(endpoint, reply)?;
+    let client = t.puppet(ABOVE)?;
+    client.blocks(Syscall::call(endpoint))?;
     server.done()?;
-    accepts("SchedContextUnbind", caller.sc, &[], &[])?;
-    server.does(Syscall::send(reply).words(&[8]))?;
-    caller.busy()?;
-    accepts("SchedContextBind", caller.sc, &[], &[caller.tcb])?;
-    caller.done()?.is(0, 0, &[8])
+    accepts("TCBSuspend", client.tcb, &[], &[])?;
+    t.is_bound(client.sc, server.tcb, true)?;
+    // The reply reaches nobody and returns nothing.
+    server.does(Syscall::call(reply))?.is(0, 0, &[])?;
+    t.is_bound(client.sc, server.tcb, true)
+}
+
+/// `scheduling.md §4`: neither the removed entry nor those below it return the time; those above do.
+fn suspending_a_caller_in_the_middle_cuts_the_chain(t: &mut Tester) -> Outcome {
+    let Chain { a, b, c, replies, endpoints } = chain(t)?;
+    // One more at the end: C calls D.
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let d = t.passive_server(endpoint, reply)?;
+    c.blocks(Syscall::call(endpoint).words(&[3]))?;
+    d.done()?.is(0, 0, &[3])?;
+    accepts("TCBSuspend", b.tcb, &[], &[])?;
+    // Above: D answers C, which gets the time.
+    d.start(Syscall::send(reply).words(&[4]))?;
+    c.done()?.is(0, 0, &[4])?;
+    t.is_bound(a.sc, c.tcb, true)?;
+    // At and below: C answers B, which is gone; somebody answers A, which stays without time.
+    c.does(Syscall::send(replies[1]))?;
+    t.is_bound(a.sc, c.tcb, true)?;
+    c.does(Syscall::send(replies[0]).words(&[5]))?;
+    t.is_bound(a.sc, c.tcb, true)?;
+    a.busy()?;
+    c.blocks(Syscall::recv(endpoints[1], replies[1]))?;
+    accepts("SchedContextUnbind", a.sc, &[], &[])?;
+    accepts("SchedContextBind", a.sc, &[], &[a.tcb])?;
+    a.done()?.is(0, 0, &[5])
+}
+
+/// `scheduling.md §4`.
+fn deleting_the_caller_leaves_time_with_the_server(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let server = t.passive_server(endpoint, reply)?;
+    let client = t.puppet(ABOVE)?;
+    client.blocks(Syscall::call(endpoint))?;
+    server.done()?;
+    t.delete(client.tcb)?;
+    server.does(Syscall::call(reply))?.is(0, 0, &[])?;
+    t.is_bound(client.sc, server.tcb, true)
+}
+
+/// `scheduling.md §4`: a scheduling context of a deleted thread can be bound again.
+fn deleting_a_server_frees_the_time(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let server = t.passive_server(endpoint, reply)?;
+    let client = t.puppet(ABOVE)?;
+    client.blocks(Syscall::call(endpoint))?;
+    server.done()?;
+    t.delete(server.tcb)?;
+    client.busy()?;
+    accepts("SchedContextBind", client.sc, &[], &[client.tcb])?;
+    // The caller waits still, and somebody else can answer.
+    call(reply, 0, &[3], &[]);
+    client.done()?.is(0, 0, &[3])
+}
+
+/// `scheduling.md §4`: the stack belongs to the scheduling context, not to the thread.
+fn suspending_a_server_keeps_the_stack(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let server = t.passive_server(endpoint, reply)?;
+    let client = t.puppet(ABOVE)?;
+    client.blocks(Syscall::call(endpoint))?;
+    server.done()?;
+    accepts("TCBSuspend", server.tcb, &[], &[])?;
+    call(reply, 0, &[3], &[]);
+    client.done()?.is(0, 0, &[3])?;
+    t.is_bound(client.sc, client.tcb, true)
+}
+
+/// `scheduling.md §4`, `semantics.md §4`.
+fn deleting_the_time_of_a_chain_leaves_replies(t: &mut Tester) -> Outcome {
+    let Chain { a, b, c, replies, .. } = chain(t)?;
+    t.delete(a.sc)?;
+    c.busy()?;
+    call(replies[1], 0, &[1], &[]);
+    call(replies[0], 0, &[2], &[]);
+    b.busy()?;
+    a.busy()?;
+    for (puppet, word) in [(&b, 1), (&a, 2)] {
+        let time = t.time(SLICE_US, SLICE_US)?;
+        accepts("SchedContextBind", time, &[], &[puppet.tcb])?;
+        puppet.done()?.is(0, 0, &[word])?;
+    }
+    Ok(())
+}
+
+/// `scheduling.md §3`: Unbind takes away "the pending reply-stack link" as well.
+fn unbinding_the_time_cuts_the_head(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let server = t.passive_server(endpoint, reply)?;
+    let client = t.puppet(ABOVE)?;
+    client.blocks(Syscall::call(endpoint))?;
+    server.done()?;
+    accepts("SchedContextUnbind", client.sc, &[], &[])?;
+    call(reply, 0, &[3], &[]);
+    client.busy()?;
+    t.is_bound(client.sc, client.tcb, false)?;
+    accepts("SchedContextBind", client.sc, &[], &[client.tcb])?;
+    client.done()?.is(0, 0, &[3])
+}
+
+/// `scheduling.md §3`.
+fn an_unbound_server_answers_when_bound_again(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (server, client) = called(t, endpoint, reply)?;
+    accepts("SchedContextUnbind", server.sc, &[], &[])?;
+    server.start(Syscall::send(reply).words(&[1]))?;
+    client.busy()?;
+    accepts("SchedContextBind", server.sc, &[], &[server.tcb])?;
+    server.done()?;
+    client.done()?.is(0, 0, &[1])
+}
+
+/// `syscalls.md §8`: what has no time waits, and errors are none.
+fn a_passive_server_is_reached_while_it_has_no_time(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let server = t.passive_server(endpoint, reply)?;
+    let client = t.puppet(ABOVE)?;
+    client.does(Syscall::send(endpoint).words(&[1]))?;
+    // It has its message and is no receiver any more.
+    client.does(Syscall::nb_send(endpoint).words(&[2]))?;
+    client.blocks(Syscall::send(endpoint).words(&[3]))?;
+    accepts("SchedContextBind", server.sc, &[], &[server.tcb])?;
+    server.done()?.is(0, 0, &[1])?;
+    server.does(Syscall::recv(endpoint, reply))?.is(0, 0, &[3])?;
+    client.done()?;
+    fails(ErrorCode::InvalidCapability, 0, NULL, &[], &[], &[0])
 }
 
 /// `syscalls.md §9.1` 4: donation also when the server comes later.
@@ -393,23 +646,11 @@ fn a_queued_caller_donates_when_it_is_received(t: &mut Tester) -> Outcome {
     caller.blocks(Syscall::call(endpoint).words(&[2]))?;
     // The server gives its context away in the first phase, to a passive thread, and receives without.
     let spare = t.reply()?;
-    let heir = passive_server(t, start, spare)?;
+    let heir = t.passive_server(start, spare)?;
     server.start(Syscall::nb_send_recv(start, endpoint, reply))?;
     heir.done()?;
     let received = server.done()?;
     same("word", 2, received.words[0])?;
     accepts("SchedContextUnbindObject", caller.sc, &[], &[server.tcb])?;
     Ok(())
-}
-
-/// Copies of a reply capability name one object; only the last deletion ends it.
-fn a_reply_copy_is_the_same_object(t: &mut Tester) -> Outcome {
-    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
-    let copy = t.copy(reply, ALL)?;
-    let (caller, server) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    caller.blocks(Syscall::call(endpoint))?;
-    server.does(Syscall::recv(endpoint, reply))?;
-    t.delete(reply)?;
-    server.does(Syscall::send(copy).words(&[1]))?;
-    caller.done()?.is(0, 0, &[1])
 }

@@ -1,451 +1,604 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What messages carry: words through the IPC buffer, capabilities (`syscalls.md §4, §11`).
+//! What a message carries: words and capabilities, with and without buffers (`syscalls.md §3, §4, §11`).
 
 use keel::cap::{Blueprint, CNodeData, CPtr};
-use keel_abi::message::{MessageInfo, ipc_buffer};
+use keel_abi::{error::ErrorCode, label, message::MAX_LENGTH};
 
 use super::Case;
 use crate::{
     check::*,
     invoke::*,
-    puppet::{Puppet, Syscall},
+    machine,
+    puppet::{Puppet, Received, Syscall},
     tester::*,
 };
 
 /// The cases of this file.
 pub const CASES: &[Case] = cases![
-    words_go_through_both_buffers,
-    lengths_above_120_mean_120,
-    the_buffers_first_words_are_not_touched,
-    a_sender_without_buffer_sends_four_words,
-    a_receiver_without_buffer_gets_four_words,
-    a_read_only_buffer_sends_but_does_not_receive,
-    a_buffer_need_not_be_mapped,
-    a_buffer_lies_at_its_address_in_the_frame,
-    a_buffer_whose_frame_is_gone_is_none,
-    a_capability_is_transferred,
-    a_transferred_capability_is_a_child_of_its_source,
-    rights_of_a_transferred_capability_stay,
-    without_grant_no_capability_is_transferred,
-    answers_transfer_by_the_reply_objects_grant,
-    endpoints_of_the_same_kind_are_unwrapped,
+    words_go_from_buffer_to_buffer,
+    words_go_when_the_receiver_comes_later,
+    words_go_back_with_a_reply,
+    without_buffer_of_the_sender_four_words_go,
+    without_buffer_of_the_receiver_four_words_go,
+    a_read_only_buffer_only_sends,
+    a_buffer_without_rights_is_none,
+    a_buffer_lies_at_its_offset_in_the_frame,
+    a_buffer_may_be_in_a_large_frame,
+    a_buffer_goes_with_its_frame,
+    results_go_to_the_buffer,
+    results_without_buffer_are_cut,
+    arguments_without_buffer_are_cut,
+    a_capability_goes_to_the_receive_slot,
+    all_kinds_of_send_carry_a_capability,
+    a_capability_goes_when_the_receiver_comes_later,
+    a_carried_capability_keeps_rights_and_badge,
+    a_carried_capability_is_derived_from_the_senders,
+    capabilities_need_grant,
+    capabilities_need_a_buffer_of_both,
+    capabilities_need_an_empty_slot,
+    a_receive_slot_is_looked_up,
+    only_one_capability_is_stored,
+    capabilities_of_the_endpoint_are_unwrapped,
     unwrapping_needs_no_slot,
-    unwrapping_and_transfer_mix,
-    only_one_capability_is_transferred,
-    a_full_slot_takes_nothing,
-    a_slot_that_is_not_found_takes_nothing,
-    a_receive_slot_lies_below_any_cnode,
-    underivable_capabilities_end_the_transfer,
-    a_null_capability_ends_the_transfer,
-    the_capabilities_of_a_queued_sender_are_looked_up_late,
-    the_number_of_capabilities_is_that_processed,
-    answers_do_not_unwrap,
-    a_receiver_without_buffer_gets_no_capabilities,
+    unwrapped_and_stored_are_mixed,
+    what_cannot_be_derived_stops,
+    a_frame_arrives_unmapped,
+    capabilities_are_looked_up_when_the_message_goes,
+    a_lookup_that_fails_later_means_no_capabilities,
+    the_receive_slot_counts_when_the_message_goes,
+    a_reply_carries_capabilities,
+    a_reply_needs_grant_of_its_capability,
+    a_reply_does_not_unwrap,
 ];
 
-/// A receiver that waits on the endpoint, with this receive slot of [`CNODE`].
-fn receiver(t: &mut Tester, endpoint: CPtr, slot: CPtr) -> Outcome<Puppet> {
-    let puppet = t.puppet(ABOVE)?;
-    puppet.buffer().set_receive_slot(CNODE, slot.bits(), DEPTH);
-    puppet.blocks(Syscall::wait(endpoint))?;
-    Ok(puppet)
-}
+/// What the sender's page holds before, and the receiver's.
+const SENDERS: u64 = 0x5000_0000;
+const RECEIVERS: u64 = 0x7000_0000;
 
-/// A sender that sends these capabilities.
-fn send_caps(t: &mut Tester, endpoint: CPtr, caps: &[CPtr]) -> Outcome<Puppet> {
-    let puppet = t.puppet(ABOVE)?;
-    puppet.buffer().set_caps(caps);
-    puppet.start(Syscall::nb_send(endpoint).info(0, caps.len(), 0))?;
-    puppet.done()?;
-    Ok(puppet)
-}
+const LENGTHS: [usize; 8] = [0, 1, 3, 4, 5, 60, 119, MAX_LENGTH];
+/// Words that are sent in registers.
+const IN_REGISTERS: [u64; 4] = [11, 12, 13, 14];
 
-/// Expects a message without words: so many capabilities, of which these were unwrapped.
+/// Expects that words 4 and on of a message came to the receiver's buffer, and that nothing else of it was
+/// touched.
 #[track_caller]
-fn has_caps(puppet: &Puppet, unwrapped: u64, count: usize) -> Outcome {
-    let received = puppet.done()?;
-    same("message info", MessageInfo::new(0, unwrapped, count, 0).word(), received.info.word())
-}
-
-/// `syscalls.md §11`.
-fn words_go_through_both_buffers(t: &mut Tester) -> Outcome {
-    let endpoint = t.endpoint()?;
-    let (sender, receiver) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    for length in [5, 6, 77, 120] {
-        sender.buffer().fill(0x1000);
-        receiver.buffer().fill(0x2000);
-        receiver.blocks(Syscall::wait(endpoint))?;
-        sender.does(Syscall::send(endpoint).words(&[1, 2, 3, 4]).info(0, 0, length))?;
-        let received = receiver.done()?;
-        same("message info", length as u64, received.info.word())?;
-        received.words_are(&[1, 2, 3, 4])?;
-        for index in 4..length {
-            let expected = 0x1000 + (ipc_buffer::MSG + index) as u64;
-            same("a word", expected, receiver.buffer().word(index))?;
+fn came(receiver: &Puppet, received: Received, length: usize) -> Outcome {
+    received.is(0, 3, &IN_REGISTERS[..length.min(4)]).or_else(|failure| {
+        // The length of longer messages.
+        if length <= 4 {
+            return Err(failure);
         }
-        receiver.buffer().is_filled(0x2000, ipc_buffer::MSG + length..512)?;
-        receiver.buffer().is_filled(0x2000, 0..ipc_buffer::MSG + 4)?;
-        sender.buffer().is_filled(0x1000, 0..512)?;
+        same("message info", 3 << 12 | length as u64, received.info.word())?;
+        received.words_are(&IN_REGISTERS)
+    })?;
+    let buffer = receiver.buffer();
+    for index in 4..length {
+        same("word", SENDERS + 1 + index as u64, buffer.word(index))?;
     }
-    Ok(())
+    buffer.is_filled(RECEIVERS, 0..5)?;
+    buffer.is_filled(RECEIVERS, 1 + length.max(4)..512)
 }
 
-/// `syscalls.md §3`.
-fn lengths_above_120_mean_120(t: &mut Tester) -> Outcome {
+fn message(call: Syscall, length: usize) -> Syscall {
+    call.words(&IN_REGISTERS).info(3, 0, length)
+}
+
+/// `syscalls.md §4, §11`.
+fn words_go_from_buffer_to_buffer(t: &mut Tester) -> Outcome {
     let endpoint = t.endpoint()?;
     let (sender, receiver) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    for length in [121, 127] {
-        receiver.buffer().fill(0x2000);
+    sender.buffer().fill(SENDERS);
+    for length in LENGTHS {
+        receiver.buffer().fill(RECEIVERS);
         receiver.blocks(Syscall::wait(endpoint))?;
-        sender.does(Syscall::send(endpoint).raw_info(length))?;
-        same("message info", 120, receiver.done()?.info.word())?;
-        // What stands behind the message, the user's own word, stays.
-        receiver.buffer().is_filled(0x2000, ipc_buffer::MSG + 120..512)?;
+        sender.does(message(Syscall::send(endpoint), length))?;
+        came(&receiver, receiver.done()?, length)?;
+        sender.buffer().is_filled(SENDERS, 0..512)?;
     }
     Ok(())
 }
 
-/// `syscalls.md §4`: msg[0..4] and the tag are neither read nor written.
-fn the_buffers_first_words_are_not_touched(t: &mut Tester) -> Outcome {
+/// `syscalls.md §11`: the buffer counts as it is when the message goes.
+fn words_go_when_the_receiver_comes_later(t: &mut Tester) -> Outcome {
     let endpoint = t.endpoint()?;
     let (sender, receiver) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    receiver.buffer().fill(0x3000);
+    for length in LENGTHS {
+        sender.buffer().fill(0);
+        sender.blocks(message(Syscall::send(endpoint), length))?;
+        sender.buffer().fill(SENDERS);
+        receiver.buffer().fill(RECEIVERS);
+        came(&receiver, receiver.does(Syscall::nb_wait(endpoint))?, length)?;
+        sender.done()?;
+    }
+    Ok(())
+}
+
+/// `syscalls.md §10` 3.
+fn words_go_back_with_a_reply(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    let (server, client) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    server.buffer().fill(SENDERS);
+    for length in LENGTHS {
+        server.blocks(Syscall::recv(endpoint, reply))?;
+        client.blocks(Syscall::call(endpoint))?;
+        server.done()?;
+        client.buffer().fill(RECEIVERS);
+        server.does(message(Syscall::send(reply), length))?;
+        came(&client, client.done()?, length)?;
+    }
+    Ok(())
+}
+
+/// Expects that of a message of ten words and an unwrapped capability only four words come.
+#[track_caller]
+fn four_words_go(t: &mut Tester, sender: &Puppet, receiver: &Puppet) -> Outcome {
+    let endpoint = t.endpoint()?;
+    sender.buffer().fill(SENDERS);
+    sender.buffer().set_caps(&[endpoint]);
+    receiver.buffer().fill(RECEIVERS);
     receiver.blocks(Syscall::wait(endpoint))?;
-    sender.does(Syscall::send(endpoint).words(&[9, 8, 7, 6]))?;
-    receiver.done()?.is(0, 0, &[9, 8, 7, 6])?;
-    receiver.buffer().is_filled(0x3000, 0..512)
+    sender.does(Syscall::send(endpoint).words(&IN_REGISTERS).info(3, 1, 10))?;
+    receiver.done()?.is(0, 3, &IN_REGISTERS)?;
+    receiver.buffer().is_filled(RECEIVERS, 0..512)
 }
 
 /// `syscalls.md §4`.
-fn a_sender_without_buffer_sends_four_words(t: &mut Tester) -> Outcome {
-    let endpoint = t.endpoint()?;
+fn without_buffer_of_the_sender_four_words_go(t: &mut Tester) -> Outcome {
     let (sender, receiver) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
     accepts("TCBSetIPCBuffer", sender.tcb, &[0], &[NULL])?;
-    receiver.buffer().fill(0x2000);
-    receiver.blocks(Syscall::wait(endpoint))?;
-    sender.does(Syscall::send(endpoint).words(&[1, 2, 3, 4]).info(5, 3, 77))?;
-    receiver.done()?.is(0, 5, &[1, 2, 3, 4])?;
-    receiver.buffer().is_filled(0x2000, 0..512)
+    four_words_go(t, &sender, &receiver)
 }
 
 /// `syscalls.md §4`.
-fn a_receiver_without_buffer_gets_four_words(t: &mut Tester) -> Outcome {
-    let endpoint = t.endpoint()?;
+fn without_buffer_of_the_receiver_four_words_go(t: &mut Tester) -> Outcome {
     let (sender, receiver) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
     accepts("TCBSetIPCBuffer", receiver.tcb, &[0], &[NULL])?;
-    receiver.blocks(Syscall::wait(endpoint))?;
-    sender.does(Syscall::send(endpoint).words(&[1, 2, 3, 4]).info(5, 0, 77))?;
-    receiver.done()?.is(0, 5, &[1, 2, 3, 4])
+    four_words_go(t, &sender, &receiver)
 }
 
-/// `syscalls.md §4`.
-fn a_read_only_buffer_sends_but_does_not_receive(t: &mut Tester) -> Outcome {
+/// `syscalls.md §4`: usable for sending if it may be read, for receiving if it may be written, too.
+fn a_read_only_buffer_only_sends(t: &mut Tester) -> Outcome {
     let endpoint = t.endpoint()?;
-    let (first, second) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    let address = first.buffer().address();
-    let read_only = t.copy(image_frame(address), READ)?;
-    accepts("TCBSetIPCBuffer", first.tcb, &[address], &[read_only])?;
-    first.buffer().fill(0x1000);
-    second.blocks(Syscall::wait(endpoint))?;
-    first.does(Syscall::send(endpoint).info(0, 0, 6))?;
-    same("message info", 6, second.done()?.info.word())?;
-    same("a word", 0x1000 + 6, second.buffer().word(5))?;
-    first.blocks(Syscall::wait(endpoint))?;
-    second.does(Syscall::send(endpoint).words(&[1, 2, 3, 4]).info(0, 0, 6))?;
-    first.done()?.is(0, 0, &[1, 2, 3, 4])?;
-    first.buffer().is_filled(0x1000, 0..512)?;
-    // With no right at all it is none for both.
-    let none = t.copy(image_frame(address), 0)?;
-    accepts("TCBSetIPCBuffer", first.tcb, &[address], &[none])?;
-    second.blocks(Syscall::wait(endpoint))?;
-    first.does(Syscall::send(endpoint).words(&[1, 2, 3, 4]).info(0, 0, 6))?;
-    second.done()?.is(0, 0, &[1, 2, 3, 4])
-}
-
-/// `syscalls.md §4`: only the capability matters.
-fn a_buffer_need_not_be_mapped(t: &mut Tester) -> Outcome {
-    let (endpoint, (frame, address)) = (t.endpoint()?, t.mapped_frame()?);
     let (sender, receiver) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    let copy = t.copy(frame, ALL)?;
-    // The address is where the thread would see it; nothing is mapped there.
-    accepts("TCBSetIPCBuffer", receiver.tcb, &[0x6000_0000], &[copy])?;
-    sender.buffer().fill(0x1000);
+    let address = sender.buffer().address();
+    let frame = t.copy(image_frame(address), READ)?;
+    accepts("TCBSetIPCBuffer", sender.tcb, &[address], &[frame])?;
+    sender.buffer().fill(SENDERS);
+    receiver.buffer().fill(RECEIVERS);
     receiver.blocks(Syscall::wait(endpoint))?;
-    sender.does(Syscall::send(endpoint).info(0, 0, 8))?;
-    same("message info", 8, receiver.done()?.info.word())?;
-    same("a word", 0x1000 + 8, crate::machine::peek(address + 64))
+    sender.does(message(Syscall::send(endpoint), 20))?;
+    came(&receiver, receiver.done()?, 20)?;
+    four_words_go(t, &receiver, &sender)
 }
 
-/// `syscalls.md §4`: frame base + (address mod frame size).
-fn a_buffer_lies_at_its_address_in_the_frame(t: &mut Tester) -> Outcome {
-    let (endpoint, (frame, address)) = (t.endpoint()?, t.mapped_frame()?);
+/// `syscalls.md §4`, `objects.md §3.1`: write without read is none.
+fn a_buffer_without_rights_is_none(t: &mut Tester) -> Outcome {
     let (sender, receiver) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    sender.buffer().fill(0x1000);
-    for offset in [0, 0x400, 0x800, 0xc00] {
-        accepts("TCBSetIPCBuffer", receiver.tcb, &[0x7123_4560_0000 + offset], &[frame])?;
-        receiver.blocks(Syscall::wait(endpoint))?;
-        sender.does(Syscall::send(endpoint).info(0, 0, 8))?;
-        receiver.done()?;
-        same("a word", 0x1000 + 8, crate::machine::peek(address + offset + 64))?;
-        crate::machine::poke(address + offset + 64, 0);
+    for rights in [0, WRITE] {
+        let address = sender.buffer().address();
+        let frame = t.copy(image_frame(address), rights)?;
+        accepts("TCBSetIPCBuffer", sender.tcb, &[address], &[frame])?;
+        four_words_go(t, &sender, &receiver)?;
+        four_words_go(t, &receiver, &sender)?;
     }
     Ok(())
 }
 
-/// Revoking the frame takes the TCB's copy away.
-fn a_buffer_whose_frame_is_gone_is_none(t: &mut Tester) -> Outcome {
-    let (endpoint, frame) = (t.endpoint()?, t.frame()?);
+/// Expects that a message comes to the buffer which is mapped at `mapped`.
+#[track_caller]
+fn comes_to(t: &mut Tester, receiver: &Puppet, mapped: u64) -> Outcome {
+    let (endpoint, sender) = (t.endpoint()?, t.puppet(ABOVE)?);
+    sender.buffer().fill(SENDERS);
+    receiver.blocks(Syscall::wait(endpoint))?;
+    sender.does(message(Syscall::send(endpoint), MAX_LENGTH))?;
+    same("message info", 3 << 12 | MAX_LENGTH as u64, receiver.done()?.info.word())?;
+    same("word 4", SENDERS + 5, machine::peek(mapped + 5 * 8))?;
+    same("word 119", SENDERS + 120, machine::peek(mapped + 120 * 8))
+}
+
+/// `syscalls.md §4`: wherever the address is mapped, if at all.
+fn a_buffer_lies_at_its_offset_in_the_frame(t: &mut Tester) -> Outcome {
+    let (frame, address) = t.mapped_frame()?;
+    let receiver = t.puppet(ABOVE)?;
+    for offset in [0, 0x400, 0x800, 0xc00] {
+        // An address where nothing is mapped.
+        accepts("TCBSetIPCBuffer", receiver.tcb, &[0x1234_5000 + offset], &[frame])?;
+        comes_to(t, &receiver, address + offset)?;
+    }
+    Ok(())
+}
+
+/// `syscalls.md §4`.
+fn a_buffer_may_be_in_a_large_frame(t: &mut Tester) -> Outcome {
+    let (frame, address) = (t.make(Blueprint::LargePage)?, t.addresses(21));
+    for _ in 0..2 {
+        let table = t.make(Blueprint::PageTable)?;
+        call(table, keel_abi::aarch64::label::PAGE_TABLE_MAP, &[address, 0], &[VSPACE]);
+    }
+    accepts("ARMPageMap", frame, &[address, READ | WRITE, 3], &[VSPACE])?;
+    let receiver = t.puppet(ABOVE)?;
+    for offset in [0, 0x1000, 0x1f_fc00] {
+        accepts("TCBSetIPCBuffer", receiver.tcb, &[(7 << 21) + offset], &[frame])?;
+        comes_to(t, &receiver, address + offset)?;
+    }
+    Ok(())
+}
+
+/// `syscalls.md §4`: the TCB holds a capability to it, which goes with revocation.
+fn a_buffer_goes_with_its_frame(t: &mut Tester) -> Outcome {
+    let frame = t.frame()?;
     let (sender, receiver) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
     accepts("TCBSetIPCBuffer", receiver.tcb, &[0x1000], &[frame])?;
     t.revoke(frame)?;
-    receiver.blocks(Syscall::wait(endpoint))?;
-    sender.does(Syscall::send(endpoint).words(&[1, 2, 3, 4]).info(0, 0, 8))?;
-    receiver.done()?.is(0, 0, &[1, 2, 3, 4])
+    four_words_go(t, &sender, &receiver)
 }
 
-/// `syscalls.md §11`.
-fn a_capability_is_transferred(t: &mut Tester) -> Outcome {
-    let (endpoint, slot, notification) = (t.endpoint()?, t.slot()?, t.notification()?);
-    let badged = t.mint(notification, ALL, 0x31)?;
-    let receiver = receiver(t, endpoint, slot)?;
-    send_caps(t, endpoint, &[badged])?;
-    has_caps(&receiver, 0, 1)?;
-    keel::sys::send(slot, Default::default(), [0; 4]);
-    same("word", 0x31, keel::sys::nb_wait(notification).badge)
-}
-
-/// `syscalls.md §11`.
-fn a_transferred_capability_is_a_child_of_its_source(t: &mut Tester) -> Outcome {
-    let (endpoint, slot, notification) = (t.endpoint()?, t.slot()?, t.notification()?);
-    let receiver = receiver(t, endpoint, slot)?;
-    send_caps(t, endpoint, &[notification])?;
-    has_caps(&receiver, 0, 1)?;
-    t.is_empty(slot, false)?;
-    t.revoke(notification)?;
-    t.is_empty(slot, true)
-}
-
-/// `syscalls.md §11`: rights unchanged, not less.
-fn rights_of_a_transferred_capability_stay(t: &mut Tester) -> Outcome {
-    let (endpoint, other, slot) = (t.endpoint()?, t.endpoint()?, t.slot()?);
-    let receiver = receiver(t, endpoint, slot)?;
-    send_caps(t, endpoint, &[other])?;
-    has_caps(&receiver, 0, 1)?;
-    // All rights: else this is refused.
-    accepts("CNodeCancelBadgedSends", CNODE, &[slot.bits(), DEPTH], &[])?;
-    Ok(())
-}
-
-/// `syscalls.md §11`: Grant.
-fn without_grant_no_capability_is_transferred(t: &mut Tester) -> Outcome {
-    let (endpoint, slot, notification) = (t.endpoint()?, t.slot()?, t.notification()?);
-    for rights in [WRITE, WRITE | GRANT_REPLY, WRITE | READ | GRANT_REPLY] {
-        let weak = t.copy(endpoint, rights)?;
-        let receiver = receiver(t, endpoint, slot)?;
-        // Not even unwrapped.
-        send_caps(t, weak, &[notification, endpoint])?;
-        has_caps(&receiver, 0, 0)?;
-        t.is_empty(slot, true)?;
+/// `syscalls.md §4`, `invocations.md §5.1`: ReadRegisters gives 36 words.
+fn results_go_to_the_buffer(t: &mut Tester) -> Outcome {
+    let (puppet, other) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    other.does(Syscall::yield_now())?;
+    let registers = other.registers()?.0;
+    puppet.buffer().fill(RECEIVERS);
+    let received =
+        puppet.does(Syscall::call(other.tcb).info(label::TCB_READ_REGISTERS, 0, 0).words(&[0, 36]))?;
+    same("message info", 36, received.info.word())?;
+    received.words_are(&registers[..4])?;
+    for (index, register) in registers.iter().enumerate().skip(4) {
+        same("word", *register, puppet.buffer().word(index))?;
     }
-    Ok(())
+    puppet.buffer().is_filled(RECEIVERS, 0..5)?;
+    puppet.buffer().is_filled(RECEIVERS, 37..512)
 }
 
-/// A caller that waits for its answer with a receive slot, and who answers by `reply`.
-fn called(t: &mut Tester, reply: CPtr, slot: CPtr) -> Outcome<(Puppet, Puppet, CPtr)> {
-    let (endpoint, caller, server) = (t.endpoint()?, t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    caller.buffer().set_receive_slot(CNODE, slot.bits(), DEPTH);
-    caller.blocks(Syscall::call(endpoint))?;
-    server.does(Syscall::recv(endpoint, reply))?;
-    Ok((caller, server, endpoint))
+/// `invocations.md §5.1`: at most four words without a buffer.
+fn results_without_buffer_are_cut(t: &mut Tester) -> Outcome {
+    let (puppet, other) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
+    let registers = other.registers()?.0;
+    accepts("TCBSetIPCBuffer", puppet.tcb, &[0], &[NULL])?;
+    let received =
+        puppet.does(Syscall::call(other.tcb).info(label::TCB_READ_REGISTERS, 0, 0).words(&[0, 36]))?;
+    received.is(0, 0, &registers[..4])
 }
 
-/// `syscalls.md §10` 3: extra capabilities only if the reply capability has Grant.
-fn answers_transfer_by_the_reply_objects_grant(t: &mut Tester) -> Outcome {
-    let (reply, slot, notification) = (t.reply()?, t.slot()?, t.notification()?);
-    let weak = t.copy(reply, 0)?;
-    for (cap, count) in [(weak, 0), (reply, 1)] {
-        let (caller, server, _) = called(t, reply, slot)?;
-        server.buffer().set_caps(&[notification]);
-        server.does(Syscall::send(cap).info(0, 1, 0))?;
-        has_caps(&caller, 0, count)?;
-        t.is_empty(slot, count == 0)?;
-    }
-    Ok(())
-}
-
-/// `syscalls.md §11`: its badge arrives instead.
-fn endpoints_of_the_same_kind_are_unwrapped(t: &mut Tester) -> Outcome {
-    let (endpoint, slot) = (t.endpoint()?, t.slot()?);
-    let badged = t.mint(endpoint, ALL, 0x71)?;
-    let receiver = receiver(t, endpoint, slot)?;
-    send_caps(t, endpoint, &[badged])?;
-    has_caps(&receiver, 1, 1)?;
-    same("badge", 0x71, receiver.buffer().badge(0))?;
-    t.is_empty(slot, true)
-}
-
-/// `syscalls.md §11`: three of them.
-fn unwrapping_needs_no_slot(t: &mut Tester) -> Outcome {
-    let endpoint = t.endpoint()?;
-    let caps = [t.mint(endpoint, 0, 1)?, t.mint(endpoint, READ, 2)?, endpoint];
-    let receiver = receiver(t, endpoint, endpoint)?;
-    send_caps(t, endpoint, &caps)?;
-    has_caps(&receiver, 7, 3)?;
-    for (index, badge) in [1, 2, 0].into_iter().enumerate() {
-        same("badge", badge, receiver.buffer().badge(index))?;
-    }
-    Ok(())
-}
-
-/// `syscalls.md §11`: in order.
-fn unwrapping_and_transfer_mix(t: &mut Tester) -> Outcome {
-    let (endpoint, slot, notification) = (t.endpoint()?, t.slot()?, t.notification()?);
-    let (one, two) = (t.mint(endpoint, ALL, 1)?, t.mint(endpoint, ALL, 2)?);
-    let receiver = receiver(t, endpoint, slot)?;
-    send_caps(t, endpoint, &[one, notification, two])?;
-    has_caps(&receiver, 0b101, 3)?;
-    same("badge", 1, receiver.buffer().badge(0))?;
-    same("badge", 2, receiver.buffer().badge(2))?;
-    t.is_empty(slot, false)
-}
-
-/// `syscalls.md §11`: the slot takes one capability of a message.
-fn only_one_capability_is_transferred(t: &mut Tester) -> Outcome {
-    let (endpoint, slot, notification) = (t.endpoint()?, t.slot()?, t.notification()?);
-    let badged = t.mint(endpoint, ALL, 9)?;
-    let receiver = receiver(t, endpoint, slot)?;
-    send_caps(t, endpoint, &[notification, notification, badged])?;
-    has_caps(&receiver, 0, 1)
-}
-
-/// `syscalls.md §11`: must be empty.
-fn a_full_slot_takes_nothing(t: &mut Tester) -> Outcome {
-    let (endpoint, full, notification) = (t.endpoint()?, t.endpoint()?, t.notification()?);
-    let receiver = receiver(t, endpoint, full)?;
-    send_caps(t, endpoint, &[notification])?;
-    has_caps(&receiver, 0, 0)?;
-    accepts("CNodeCancelBadgedSends", CNODE, &[full.bits(), DEPTH], &[])?;
-    Ok(())
-}
-
-/// `syscalls.md §11`: any failure of the lookup means no slot.
-fn a_slot_that_is_not_found_takes_nothing(t: &mut Tester) -> Outcome {
-    let (endpoint, notification, slot) = (t.endpoint()?, t.notification()?, t.slot()?);
-    let nowhere = CPtr::new(1 << 60);
-    for (root, index, depth) in [
-        (nowhere, slot.bits(), DEPTH),
-        (endpoint, slot.bits(), DEPTH),
-        (NULL, slot.bits(), DEPTH),
-        (CNODE, slot.bits(), 0),
-        (CNODE, slot.bits(), 65),
-        (CNODE, 1 << 60, DEPTH),
-        (CNODE, slot.bits(), 20),
-    ] {
-        let puppet = t.puppet(ABOVE)?;
-        puppet.buffer().set_receive_slot(root, index, depth);
-        puppet.blocks(Syscall::wait(endpoint))?;
-        let sender = send_caps(t, endpoint, &[notification])?;
-        has_caps(&puppet, 0, 0)?;
-        for thread in [puppet, sender] {
-            accepts("SchedContextUnbind", thread.sc, &[], &[])?;
-        }
-    }
-    Ok(())
-}
-
-/// `syscalls.md §11`: by the lookup of CNode operations.
-fn a_receive_slot_lies_below_any_cnode(t: &mut Tester) -> Outcome {
-    let (endpoint, notification) = (t.endpoint()?, t.notification()?);
-    let (outer, inner) = (t.cnode(3)?, t.cnode(2)?);
-    let guarded = t.mint(inner, ALL, CNodeData::new(1, 2).word())?;
-    accepts("CNodeMove", outer, &[6, 3, guarded.bits(), DEPTH], &[CNODE])?;
+/// `syscalls.md §7` 2, 3: no capabilities, and four words.
+fn arguments_without_buffer_are_cut(t: &mut Tester) -> Outcome {
     let puppet = t.puppet(ABOVE)?;
-    puppet.buffer().set_receive_slot(outer, 0xf00 | 0b110_01_11, 7);
-    puppet.blocks(Syscall::wait(endpoint))?;
-    send_caps(t, endpoint, &[notification])?;
-    has_caps(&puppet, 0, 1)?;
-    let spare = t.slot()?;
-    accepts("CNodeMove", CNODE, &[spare.bits(), DEPTH, 3, 2], &[inner])?;
-    Ok(())
+    let copy = |cap| Syscall::call(cap).words(&[0, 0, 0, 0]);
+    puppet.buffer().fill(0);
+    puppet.buffer().set_caps(&[CNODE]);
+    accepts("TCBSetIPCBuffer", puppet.tcb, &[0], &[NULL])?;
+    let truncated = ErrorCode::TruncatedMessage as u64;
+    puppet.does(copy(t.block()).info(label::UNTYPED_RETYPE, 1, 6))?.is(0, truncated, &[])?;
+    puppet.does(copy(puppet.tcb).info(label::TCB_SET_PRIORITY, 1, 1))?.is(0, truncated, &[])?;
+    // Four words are there.
+    puppet.does(Syscall::call(puppet.tcb).words(&[0, 1]).info(label::TCB_SET_FLAGS, 0, 2))?.is(0, 0, &[1])
 }
 
-/// `syscalls.md §11`: processing stops there.
-fn underivable_capabilities_end_the_transfer(t: &mut Tester) -> Outcome {
-    let (endpoint, slot, parent) = (t.endpoint()?, t.slot()?, t.untyped(12)?);
-    t.make_from(parent, Blueprint::Endpoint, 1)?;
-    let (table, root) = (t.make(Blueprint::PageTable)?, t.make(Blueprint::VSpace)?);
-    let badged = t.mint(endpoint, ALL, 4)?;
-    for cap in [parent, table, root, IRQ_CONTROL] {
-        let receiver = receiver(t, endpoint, slot)?;
-        send_caps(t, endpoint, &[badged, cap, badged])?;
-        has_caps(&receiver, 1, 1)?;
-        t.is_empty(slot, true)?;
-    }
-    Ok(())
+/// A sender, a receiver whose receive slot is the empty slot given, and their endpoint.
+struct Pair {
+    endpoint: CPtr,
+    sender: Puppet,
+    receiver: Puppet,
+    slot: CPtr,
 }
 
-/// A null capability has no copy, so nothing follows it.
-fn a_null_capability_ends_the_transfer(t: &mut Tester) -> Outcome {
+fn pair(t: &mut Tester) -> Outcome<Pair> {
     let (endpoint, slot) = (t.endpoint()?, t.slot()?);
-    let badged = t.mint(endpoint, ALL, 4)?;
-    let receiver = receiver(t, endpoint, slot)?;
-    send_caps(t, endpoint, &[NULL, badged])?;
-    has_caps(&receiver, 0, 0)
-}
-
-/// `syscalls.md §11`: at transfer time; a failure then means no capabilities.
-fn the_capabilities_of_a_queued_sender_are_looked_up_late(t: &mut Tester) -> Outcome {
-    let (endpoint, slot, source) = (t.endpoint()?, t.slot()?, t.notification()?);
-    let late = t.notification()?;
     let (sender, receiver) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
     receiver.buffer().set_receive_slot(CNODE, slot.bits(), DEPTH);
-    sender.buffer().set_caps(&[source]);
-    sender.blocks(Syscall::send(endpoint).info(0, 1, 0))?;
-    // Another capability in the buffer now: that is what is sent.
-    let badged = t.mint(late, ALL, 5)?;
-    sender.buffer().set_caps(&[badged]);
-    receiver.start(Syscall::wait(endpoint))?;
-    has_caps(&receiver, 0, 1)?;
-    keel::sys::send(slot, Default::default(), [0; 4]);
-    same("word", 5, keel::sys::nb_wait(late).badge)?;
-    sender.done()?;
-    t.delete(slot)?;
-    sender.blocks(Syscall::send(endpoint).info(0, 1, 0))?;
-    sender.buffer().set_caps(&[CPtr::new(1 << 60)]);
-    receiver.start(Syscall::wait(endpoint))?;
-    has_caps(&receiver, 0, 0)?;
-    sender.done()?;
+    Ok(Pair { endpoint, sender, receiver, slot })
+}
+
+impl Pair {
+    /// Sends capabilities; gives what the receiver got.
+    #[track_caller]
+    fn send(&self, cap: CPtr, caps: &[CPtr]) -> Outcome<Received> {
+        self.receiver.blocks(Syscall::wait(self.endpoint))?;
+        self.sender.buffer().set_caps(caps);
+        self.sender.does(Syscall::send(cap).info(0, caps.len(), 0))?;
+        self.receiver.done()
+    }
+
+    /// Sends capabilities; expects so many to be processed, and these of them to be unwrapped.
+    #[track_caller]
+    fn carries(&self, caps: &[CPtr], extra_caps: u64, unwrapped: u64) -> Outcome {
+        let received = self.send(self.endpoint, caps)?;
+        same("message info", unwrapped << 9 | extra_caps << 7, received.info.word())
+    }
+}
+
+/// `syscalls.md §11`.
+fn a_capability_goes_to_the_receive_slot(t: &mut Tester) -> Outcome {
+    let (pair, notification) = (pair(t)?, t.notification()?);
+    pair.receiver.buffer().set_caps(&[CPtr::new(1), CPtr::new(2), CPtr::new(3)]);
+    pair.carries(&[notification], 1, 0)?;
+    same("badge of what was not unwrapped", 1, pair.receiver.buffer().badge(0))?;
+    keel::sys::send(pair.slot, Default::default(), [0; 4]);
+    pair.sender.does(Syscall::wait(notification))?;
+    t.is_empty(notification, false)
+}
+
+/// `syscalls.md §7, §11`.
+fn all_kinds_of_send_carry_a_capability(t: &mut Tester) -> Outcome {
+    let (pair, notification, reply) = (pair(t)?, t.notification()?, t.reply()?);
+    let here = t.endpoint()?;
+    pair.sender.buffer().set_caps(&[notification]);
+    for kind in [
+        Syscall::send(pair.endpoint),
+        Syscall::nb_send(pair.endpoint),
+        Syscall::call(pair.endpoint),
+        Syscall::nb_send_recv(pair.endpoint, here, reply),
+        Syscall::nb_send_wait(pair.endpoint, here),
+    ] {
+        pair.receiver.blocks(Syscall::wait(pair.endpoint))?;
+        pair.sender.start(kind.info(0, 1, 0))?;
+        same("message info", 1 << 7, pair.receiver.done()?.info.word())?;
+        t.is_empty(pair.slot, false)?;
+        t.delete(pair.slot)?;
+        // It waits for an answer, or at its other endpoint; or it has ended.
+        pair.sender.event()?;
+        accepts("TCBSuspend", pair.sender.tcb, &[], &[])?;
+    }
     Ok(())
 }
 
-/// `syscalls.md §3`.
-fn the_number_of_capabilities_is_that_processed(t: &mut Tester) -> Outcome {
-    let (endpoint, slot, notification) = (t.endpoint()?, t.slot()?, t.notification()?);
-    let (sender, puppet) = (t.puppet(ABOVE)?, receiver(t, endpoint, slot)?);
-    sender.buffer().set_caps(&[notification, notification, notification]);
-    sender.does(Syscall::send(endpoint).words(&[1, 2]).info(3, 1, 2))?;
-    let received = puppet.done()?;
-    same("message info", MessageInfo::new(3, 0, 1, 2).word(), received.info.word())?;
-    received.words_are(&[1, 2])
+/// `syscalls.md §11`.
+fn a_capability_goes_when_the_receiver_comes_later(t: &mut Tester) -> Outcome {
+    let (pair, notification) = (pair(t)?, t.notification()?);
+    pair.sender.buffer().set_caps(&[notification]);
+    pair.sender.blocks(Syscall::send(pair.endpoint).info(0, 1, 0))?;
+    same("message info", 1 << 7, pair.receiver.does(Syscall::wait(pair.endpoint))?.info.word())?;
+    t.is_empty(pair.slot, false)
 }
 
-/// `syscalls.md §10` 3: no unwrapping.
-fn answers_do_not_unwrap(t: &mut Tester) -> Outcome {
-    let (reply, slot) = (t.reply()?, t.slot()?);
-    let (caller, server, endpoint) = called(t, reply, slot)?;
-    server.buffer().set_caps(&[endpoint]);
-    server.does(Syscall::send(reply).info(0, 1, 0))?;
-    has_caps(&caller, 0, 1)?;
-    t.is_empty(slot, false)
+/// `syscalls.md §11`: rights unchanged.
+fn a_carried_capability_keeps_rights_and_badge(t: &mut Tester) -> Outcome {
+    let (pair, notification) = (pair(t)?, t.notification()?);
+    let weak = t.mint(notification, WRITE, 0x66)?;
+    pair.carries(&[weak], 1, 0)?;
+    pair.sender.does(Syscall::send(pair.slot))?;
+    pair.sender.does(Syscall::wait(notification))?.is_signal(0x66)?;
+    let fault = pair.sender.faults(Syscall::wait(pair.slot))?;
+    fault.is_cap_fault(pair.slot, true, &crate::puppet::MISSING)
+}
+
+/// `syscalls.md §11`: the sender's capability is the parent.
+fn a_carried_capability_is_derived_from_the_senders(t: &mut Tester) -> Outcome {
+    let (pair, notification) = (pair(t)?, t.notification()?);
+    pair.carries(&[notification], 1, 0)?;
+    t.revoke(notification)?;
+    t.is_empty(pair.slot, true)?;
+    t.is_empty(notification, false)?;
+    // A copy of a copy is no child.
+    let copy = t.copy(notification, ALL)?;
+    pair.carries(&[copy], 1, 0)?;
+    t.revoke(copy)?;
+    t.is_empty(pair.slot, false)
+}
+
+/// `syscalls.md §11`.
+fn capabilities_need_grant(t: &mut Tester) -> Outcome {
+    let (pair, notification) = (pair(t)?, t.notification()?);
+    for rights in [WRITE, WRITE | READ | GRANT_REPLY] {
+        let cap = t.copy(pair.endpoint, rights)?;
+        same("message info", 0, pair.send(cap, &[notification, pair.endpoint])?.info.word())?;
+        t.is_empty(pair.slot, true)?;
+    }
+    let cap = t.copy(pair.endpoint, WRITE | GRANT)?;
+    same("message info", 1 << 7, pair.send(cap, &[notification])?.info.word())
 }
 
 /// `syscalls.md §4`.
-fn a_receiver_without_buffer_gets_no_capabilities(t: &mut Tester) -> Outcome {
-    let (endpoint, notification) = (t.endpoint()?, t.notification()?);
-    let puppet = t.puppet(ABOVE)?;
-    accepts("TCBSetIPCBuffer", puppet.tcb, &[0], &[NULL])?;
-    puppet.blocks(Syscall::wait(endpoint))?;
-    send_caps(t, endpoint, &[notification, endpoint])?;
-    has_caps(&puppet, 0, 0)
+fn capabilities_need_a_buffer_of_both(t: &mut Tester) -> Outcome {
+    let (pair, notification) = (pair(t)?, t.notification()?);
+    for puppet in [&pair.sender, &pair.receiver] {
+        let address = puppet.buffer().address();
+        accepts("TCBSetIPCBuffer", puppet.tcb, &[0], &[NULL])?;
+        pair.carries(&[notification, pair.endpoint], 0, 0)?;
+        t.is_empty(pair.slot, true)?;
+        accepts("TCBSetIPCBuffer", puppet.tcb, &[address], &[image_frame(address)])?;
+    }
+    pair.carries(&[notification, pair.endpoint], 2, 2)
+}
+
+/// `syscalls.md §11`.
+fn capabilities_need_an_empty_slot(t: &mut Tester) -> Outcome {
+    let (pair, notification) = (pair(t)?, t.notification()?);
+    pair.carries(&[notification], 1, 0)?;
+    pair.carries(&[notification], 0, 0)?;
+    t.delete(pair.slot)?;
+    pair.carries(&[notification], 1, 0)
+}
+
+/// `syscalls.md §11`: in the receiver's CSpace, at an index and a depth; a failure means no slot.
+fn a_receive_slot_is_looked_up(t: &mut Tester) -> Outcome {
+    let (pair, notification, root) = (pair(t)?, t.notification()?, t.cnode(4)?);
+    let buffer = pair.receiver.buffer();
+    for (root, index, depth) in [
+        (NULL, 5, 4),
+        (notification, 5, 4),
+        (CPtr::new(1 << 63), 5, 4),
+        (root, 5, 0),
+        (root, 5, 65),
+        (root, 5, 3),
+        (root, 5, 5),
+    ] {
+        buffer.set_receive_slot(root, index, depth);
+        pair.carries(&[notification], 0, 0)?;
+    }
+    buffer.set_receive_slot(root, 0xf5, 4);
+    pair.carries(&[notification], 1, 0)?;
+    let words = [pair.slot.bits(), DEPTH, 5, 4];
+    accepts("CNodeMove", CNODE, &words, &[root])?;
+    // In another CSpace, of 16 slots.
+    let guard = CNodeData::new(0, 60).word();
+    accepts("TCBSetSpace", pair.receiver.tcb, &[guard, 0], &[pair.receiver.done, root, VSPACE])?;
+    accepts("CNodeCopy", root, &[1, 4, pair.endpoint.bits(), DEPTH, ALL], &[CNODE])?;
+    accepts("CNodeCopy", root, &[2, 4, root.bits(), DEPTH, ALL], &[CNODE])?;
+    buffer.set_receive_slot(CPtr::new(2), 7, 4);
+    pair.receiver.blocks(Syscall::wait(CPtr::new(1)))?;
+    pair.sender.does(Syscall::send(pair.endpoint).info(0, 1, 0))?;
+    same("message info", 1 << 7, pair.receiver.done()?.info.word())?;
+    let spare = t.slot()?;
+    accepts("CNodeMove", CNODE, &[spare.bits(), DEPTH, 7, 4], &[root])?;
+    Ok(())
+}
+
+/// `syscalls.md §11`: there is one slot.
+fn only_one_capability_is_stored(t: &mut Tester) -> Outcome {
+    let (pair, first, second) = (pair(t)?, t.notification()?, t.notification()?);
+    pair.carries(&[first, second, first], 1, 0)?;
+    keel::sys::send(pair.slot, Default::default(), [0; 4]);
+    pair.sender.does(Syscall::wait(first))?;
+    Ok(())
+}
+
+/// `syscalls.md §11`: whatever their rights.
+fn capabilities_of_the_endpoint_are_unwrapped(t: &mut Tester) -> Outcome {
+    let pair = pair(t)?;
+    let badges = [71, 0, u64::MAX];
+    let mut caps = [NULL; 3];
+    for (cap, badge) in caps.iter_mut().zip(badges) {
+        *cap = t.mint(pair.endpoint, if badge == 71 { 0 } else { ALL }, badge)?;
+    }
+    for count in 1..4 {
+        pair.receiver.buffer().fill(RECEIVERS);
+        pair.receiver.buffer().set_receive_slot(CNODE, pair.slot.bits(), DEPTH);
+        pair.carries(&caps[..count], count as u64, (1 << count) - 1)?;
+        for (index, badge) in badges.into_iter().enumerate().take(count) {
+            same("unwrapped badge", badge, pair.receiver.buffer().badge(index))?;
+        }
+        pair.receiver.buffer().is_filled(RECEIVERS, 122 + count..125)?;
+        pair.receiver.buffer().is_filled(RECEIVERS, 0..122)?;
+        t.is_empty(pair.slot, true)?;
+    }
+    Ok(())
+}
+
+/// `syscalls.md §11`.
+fn unwrapping_needs_no_slot(t: &mut Tester) -> Outcome {
+    let (pair, notification) = (pair(t)?, t.notification()?);
+    let badged = t.mint(pair.endpoint, ALL, 5)?;
+    pair.receiver.buffer().set_receive_slot(NULL, 0, 0);
+    pair.carries(&[badged, badged], 2, 3)?;
+    pair.carries(&[badged, notification, badged], 1, 1)?;
+    same("unwrapped badge", 5, pair.receiver.buffer().badge(0))
+}
+
+/// `syscalls.md §11`: in order, and the endpoint of the message alone.
+fn unwrapped_and_stored_are_mixed(t: &mut Tester) -> Outcome {
+    let (pair, other) = (pair(t)?, t.endpoint()?);
+    let (five, six) = (t.mint(pair.endpoint, ALL, 5)?, t.mint(pair.endpoint, ALL, 6)?);
+    pair.carries(&[five, other, six], 3, 0b101)?;
+    same("unwrapped badge", 5, pair.receiver.buffer().badge(0))?;
+    same("unwrapped badge", 6, pair.receiver.buffer().badge(2))?;
+    t.delete(pair.slot)?;
+    pair.carries(&[other, five, six], 3, 0b110)?;
+    t.delete(pair.slot)?;
+    pair.carries(&[other, five, other], 2, 0b010)?;
+    t.delete(pair.slot)?;
+    pair.carries(&[five, six, other], 3, 0b011)?;
+    t.is_empty(pair.slot, false)
+}
+
+/// `syscalls.md §11`, `semantics.md §1`: and what comes behind it does not go either.
+fn what_cannot_be_derived_stops(t: &mut Tester) -> Outcome {
+    let (pair, untyped) = (pair(t)?, t.untyped(8)?);
+    let (table, vspace) = (t.make(Blueprint::PageTable)?, t.make(Blueprint::VSpace)?);
+    t.make_from(untyped, Blueprint::Endpoint, 1)?;
+    for cap in [untyped, table, vspace, IRQ_CONTROL, NULL] {
+        pair.carries(&[cap, pair.endpoint], 0, 0)?;
+        pair.carries(&[pair.endpoint, cap, pair.endpoint], 1, 1)?;
+        t.is_empty(pair.slot, true)?;
+    }
+    Ok(())
+}
+
+/// `semantics.md §1`.
+fn a_frame_arrives_unmapped(t: &mut Tester) -> Outcome {
+    let (pair, (frame, address)) = (pair(t)?, t.mapped_frame()?);
+    pair.carries(&[frame], 1, 0)?;
+    let other = t.addresses(12);
+    t.map_tables(VSPACE, other)?;
+    accepts("ARMPageMap", pair.slot, &[other, READ | WRITE, 3], &[VSPACE])?;
+    machine::poke(address, 0x1234_5678);
+    same("the word seen through the copy", 0x1234_5678, machine::peek(other))
+}
+
+/// `syscalls.md §11`, `semantics.md §7`.
+fn capabilities_are_looked_up_when_the_message_goes(t: &mut Tester) -> Outcome {
+    let (pair, first, second) = (pair(t)?, t.notification()?, t.notification()?);
+    pair.sender.buffer().set_caps(&[first]);
+    pair.sender.blocks(Syscall::send(pair.endpoint).info(0, 1, 0))?;
+    pair.sender.buffer().set_caps(&[second]);
+    same("message info", 1 << 7, pair.receiver.does(Syscall::wait(pair.endpoint))?.info.word())?;
+    keel::sys::send(pair.slot, Default::default(), [0; 4]);
+    pair.sender.done()?;
+    pair.sender.does(Syscall::wait(second))?.is_signal(0)?;
+    // And what is gone by then does not go.
+    t.delete(pair.slot)?;
+    pair.sender.blocks(Syscall::send(pair.endpoint).info(0, 1, 0))?;
+    t.delete(second)?;
+    same("message info", 0, pair.receiver.does(Syscall::wait(pair.endpoint))?.info.word())
+}
+
+/// `syscalls.md §11`: not even those before the one that fails.
+fn a_lookup_that_fails_later_means_no_capabilities(t: &mut Tester) -> Outcome {
+    let (pair, cap) = (pair(t)?, t.notification()?);
+    pair.sender.buffer().set_caps(&[pair.endpoint, cap]);
+    pair.sender.blocks(Syscall::send(pair.endpoint).info(9, 2, 0).words(&[1]))?;
+    pair.sender.buffer().set_caps(&[pair.endpoint, CPtr::new(1 << 63)]);
+    pair.receiver.does(Syscall::wait(pair.endpoint))?.is(0, 9, &[1])?;
+    pair.sender.done()?;
+    Ok(())
+}
+
+/// `syscalls.md §11`.
+fn the_receive_slot_counts_when_the_message_goes(t: &mut Tester) -> Outcome {
+    let (pair, cap, slot) = (pair(t)?, t.notification()?, t.slot()?);
+    pair.receiver.blocks(Syscall::wait(pair.endpoint))?;
+    pair.receiver.buffer().set_receive_slot(CNODE, slot.bits(), DEPTH);
+    pair.sender.buffer().set_caps(&[cap]);
+    pair.sender.does(Syscall::send(pair.endpoint).info(0, 1, 0))?;
+    same("message info", 1 << 7, pair.receiver.done()?.info.word())?;
+    t.is_empty(pair.slot, true)?;
+    t.is_empty(slot, false)
+}
+
+/// Lets the sender answer a call of the receiver, with capabilities.
+#[track_caller]
+fn reply_with(pair: &Pair, received_with: CPtr, reply: CPtr, caps: &[CPtr]) -> Outcome<Received> {
+    pair.sender.blocks(Syscall::recv(pair.endpoint, received_with))?;
+    pair.receiver.blocks(Syscall::call(pair.endpoint))?;
+    pair.sender.done()?;
+    pair.sender.buffer().set_caps(caps);
+    pair.sender.does(Syscall::send(reply).info(0, caps.len(), 0))?;
+    pair.receiver.done()
+}
+
+/// `syscalls.md §10` 3.
+fn a_reply_carries_capabilities(t: &mut Tester) -> Outcome {
+    let (pair, reply, cap) = (pair(t)?, t.reply()?, t.notification()?);
+    let received = reply_with(&pair, reply, reply, &[cap, cap])?;
+    same("message info", 1 << 7, received.info.word())?;
+    t.is_empty(pair.slot, false)
+}
+
+/// `syscalls.md §10` 3.
+fn a_reply_needs_grant_of_its_capability(t: &mut Tester) -> Outcome {
+    let (pair, reply, cap) = (pair(t)?, t.reply()?, t.notification()?);
+    let weak = t.copy(reply, WRITE | READ | GRANT_REPLY)?;
+    same("message info", 0, reply_with(&pair, reply, weak, &[cap])?.info.word())?;
+    t.is_empty(pair.slot, true)?;
+    same("message info", 1 << 7, reply_with(&pair, weak, reply, &[cap])?.info.word())
+}
+
+/// `syscalls.md §10` 3: it comes through no endpoint.
+fn a_reply_does_not_unwrap(t: &mut Tester) -> Outcome {
+    let (pair, reply) = (pair(t)?, t.reply()?);
+    let badged = t.mint(pair.endpoint, ALL, 5)?;
+    let received = reply_with(&pair, reply, reply, &[badged, badged])?;
+    same("message info", 1 << 7, received.info.word())?;
+    t.is_empty(pair.slot, false)
 }
