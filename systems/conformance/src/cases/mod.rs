@@ -73,6 +73,8 @@ themes! {
     faults,
     registers,
     scheduling,
+    budget,
+    passive,
     lookup,
     transfer,
     derivation,

@@ -1,528 +1,517 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Who runs when, and for how long (`scheduling.md`, `syscalls.md §6, §12`).
-//!
-//! Threads note themselves in the trace. Times are exact under instruction counting; the bounds here leave
-//! room for the kernel's own instructions.
+//! Who runs, and in which order (`scheduling.md §1, §3, §5`, `syscalls.md §12`).
+
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use keel::{cap::CPtr, sys};
-use keel_abi::{aarch64::registers::Register, fault, label, message::MessageInfo};
+use keel_abi::{aarch64::registers::Register, label};
 
 use super::Case;
 use crate::{
     check::*,
     invoke::*,
     machine,
-    puppet::{Fault, Puppet, Syscall},
+    puppet::{Puppet, Syscall},
     tester::*,
     trace,
 };
 
 /// The cases of this file.
 pub const CASES: &[Case] = cases![
-    higher_priorities_run_first,
+    the_highest_priority_runs_first,
     equals_run_in_order_of_arrival,
-    a_woken_equal_is_appended,
-    a_woken_higher_thread_runs_at_once,
-    a_woken_lower_thread_waits,
+    a_higher_thread_runs_at_once,
+    an_equal_thread_is_appended,
+    a_lower_thread_waits,
+    a_woken_equal_goes_behind_those_that_wait,
+    a_preempted_thread_stays_first,
+    a_raised_thread_goes_first_among_its_new_equals,
+    a_lowered_thread_goes_first_among_its_new_equals,
+    the_same_priority_again_moves_to_the_front,
+    a_thread_that_lowers_itself_is_overtaken,
+    a_thread_that_raises_itself_overtakes,
+    a_message_to_an_equal_does_not_switch,
+    a_call_switches_to_the_server,
+    a_reply_to_a_higher_thread_switches,
+    binding_time_puts_a_thread_first,
+    yield_goes_behind_equals,
+    yield_does_not_let_lower_threads_run,
+    equal_slices_alternate,
+    yield_to_moves_a_lower_thread_to_the_front,
+    yield_to_lets_an_equal_run_first,
+    yield_to_a_blocked_thread_returns_at_once,
+    yield_to_gives_its_result_when_the_target_is_deleted,
+    yield_to_is_completed_by_that_of_another,
+    a_suspended_thread_loses_the_result_of_yield_to,
+    resume_of_a_running_thread_does_nothing,
+    resume_without_time_waits_for_it,
+    suspension_of_oneself_stops,
+    a_long_revocation_does_not_delay_others,
     raising_a_priority_preempts,
-    lowering_the_own_priority_yields,
-    a_changed_thread_goes_to_the_head,
-    round_robin_takes_turns,
-    yield_goes_to_the_tail,
-    yield_of_the_only_thread_comes_back,
-    yield_gives_up_the_whole_refill,
-    a_budget_bounds_the_share,
-    a_thread_out_of_budget_lets_lower_ones_run,
-    the_smallest_budget_makes_progress,
-    consumed_counts_what_is_used,
-    consumed_after_a_yield_counts_what_was_used,
-    a_timeout_fault_tells_badge_and_time,
-    round_robin_raises_no_timeout_fault,
-    a_timeout_fault_does_not_donate,
-    the_answer_to_a_timeout_sets_registers,
-    an_answer_with_a_label_stops_after_a_timeout,
-    a_timed_out_server_is_replaced,
-    a_sporadic_context_keeps_its_budget_while_it_waits,
-    reconfiguring_a_running_context_gives_no_extra_time,
-    a_fresh_configuration_gives_time_at_once,
-    yield_to_runs_an_equal,
-    yield_to_a_lower_thread_returns_at_once,
-    yield_to_an_unrunnable_thread_returns_at_once,
-    binding_a_higher_thread_preempts,
     unbinding_stops_a_ready_thread,
-    a_blocked_thread_takes_released_contexts_only,
-    a_spinning_thread_does_not_starve_higher_ones,
 ];
-
-/// A thread that notes `number` when it runs.
-fn noter(t: &mut Tester, priority: u64, number: u64) -> Outcome<Puppet> {
-    let puppet = t.puppet(priority)?;
-    puppet.runs(note, number)?;
-    Ok(puppet)
-}
 
 extern "C" fn note(number: u64) {
     trace::note(number);
 }
 
-/// Notes `number`, yields, and again, three times.
-extern "C" fn note_and_yield(number: u64) {
+/// A puppet that notes a number when it runs.
+#[track_caller]
+fn noting(t: &mut Tester, priority: u64, number: u64) -> Outcome<Puppet> {
+    let puppet = t.puppet(priority)?;
+    puppet.runs(note, number)?;
+    Ok(puppet)
+}
+
+/// `scheduling.md §1`.
+fn the_highest_priority_runs_first(t: &mut Tester) -> Outcome {
+    for (number, priority) in [BELOW, BELOW + 2, BELOW + 1, 2, 99].into_iter().enumerate() {
+        noting(t, priority, number as u64)?;
+    }
+    t.settle()?;
+    trace::is(&[4, 1, 2, 0, 3])
+}
+
+/// `scheduling.md §1`: threads that were woken one by one, each put first as the candidate of its entry when
+/// the current thread has a higher priority (§1.1).
+fn equals_run_in_order_of_arrival(t: &mut Tester) -> Outcome {
+    let puppets = [t.puppet(CASE_PRIORITY)?, t.puppet(CASE_PRIORITY)?, t.puppet(CASE_PRIORITY)?];
+    for (number, puppet) in puppets.iter().enumerate() {
+        puppet.runs(note, number as u64)?;
+    }
+    trace::is(&[])?;
+    t.settle()?;
+    trace::is(&[0, 1, 2])
+}
+
+/// `scheduling.md §1.1`.
+fn a_higher_thread_runs_at_once(t: &mut Tester) -> Outcome {
+    noting(t, CASE_PRIORITY + 1, 1)?;
+    trace::note(2);
+    trace::is(&[1, 2])
+}
+
+/// `scheduling.md §1.1`.
+fn an_equal_thread_is_appended(t: &mut Tester) -> Outcome {
+    noting(t, CASE_PRIORITY, 1)?;
+    noting(t, CASE_PRIORITY, 2)?;
+    trace::note(0);
+    sys::yield_now();
+    trace::is(&[0, 1, 2])
+}
+
+/// `scheduling.md §1.1`.
+fn a_lower_thread_waits(t: &mut Tester) -> Outcome {
+    noting(t, CASE_PRIORITY - 1, 1)?;
+    sys::yield_now();
+    trace::is(&[])?;
+    t.settle()?;
+    trace::is(&[1])
+}
+
+/// Signals both, and notes.
+static SIGNALS: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+extern "C" fn signal_both(number: u64) {
+    for signal in &SIGNALS {
+        sys::send(CPtr::new(signal.load(Ordering::Relaxed)), Default::default(), [0; 4]);
+        trace::note(number);
+    }
+}
+
+extern "C" fn wait_and_note(notification: u64) {
+    sys::wait(CPtr::new(notification));
+    trace::note(notification);
+}
+
+/// `scheduling.md §1.1`: woken threads of the running thread's priority queue behind those that are queued.
+fn a_woken_equal_goes_behind_those_that_wait(t: &mut Tester) -> Outcome {
+    let mut signals = [NULL; 2];
+    for (to, signal) in signals.iter_mut().zip(&SIGNALS) {
+        *to = t.notification()?;
+        signal.store(to.bits(), Ordering::Relaxed);
+        let waiter = t.puppet(CASE_PRIORITY)?;
+        waiter.runs(wait_and_note, to.bits())?;
+    }
+    sys::yield_now();
+    let waker = t.puppet(CASE_PRIORITY)?;
+    waker.runs(signal_both, 7)?;
+    noting(t, CASE_PRIORITY, 8)?;
+    sys::yield_now();
+    trace::is(&[7, 7, 8])?;
+    t.settle()?;
+    trace::is(&[signals[0].bits(), signals[1].bits()])
+}
+
+/// `scheduling.md §1`: put back at the head of its queue.
+fn a_preempted_thread_stays_first(t: &mut Tester) -> Outcome {
+    let (puppet, next) = (t.puppet(CASE_PRIORITY)?, t.puppet(CASE_PRIORITY)?);
+    puppet.runs(burn_and_note, 1)?;
+    next.runs(note, 2)?;
+    // The first runs now and then, preempted by the alarm: the second never comes before it.
+    for _ in 0..3 {
+        t.sleep(300)?;
+        trace::is(&[])?;
+    }
+    t.settle()?;
+    trace::is(&[1, 2])
+}
+
+/// Computes for two milliseconds, and notes.
+extern "C" fn burn_and_note(number: u64) {
+    machine::burn(1_000_000);
+    trace::note(number);
+}
+
+/// `scheduling.md §1.2`.
+fn a_raised_thread_goes_first_among_its_new_equals(t: &mut Tester) -> Outcome {
+    noting(t, CASE_PRIORITY, 1)?;
+    let raised = noting(t, BELOW, 2)?;
+    noting(t, CASE_PRIORITY, 3)?;
+    accepts("TCBSetPriority", raised.tcb, &[CASE_PRIORITY], &[AUTHORITY])?;
+    t.settle()?;
+    trace::is(&[2, 1, 3])
+}
+
+/// `scheduling.md §1.2`.
+fn a_lowered_thread_goes_first_among_its_new_equals(t: &mut Tester) -> Outcome {
+    let lowered = noting(t, CASE_PRIORITY, 1)?;
+    noting(t, BELOW, 2)?;
+    accepts("TCBSetPriority", lowered.tcb, &[BELOW], &[AUTHORITY])?;
+    t.settle()?;
+    trace::is(&[1, 2])
+}
+
+/// `scheduling.md §1.2`.
+fn the_same_priority_again_moves_to_the_front(t: &mut Tester) -> Outcome {
+    noting(t, CASE_PRIORITY, 1)?;
+    noting(t, CASE_PRIORITY, 2)?;
+    let last = noting(t, CASE_PRIORITY, 3)?;
+    let caps = [AUTHORITY, last.sc, last.done];
+    accepts("TCBSetSchedParams", last.tcb, &[CASE_MCP, CASE_PRIORITY], &caps)?;
+    t.settle()?;
+    trace::is(&[3, 1, 2])
+}
+
+/// Lets a puppet set its own priority.
+#[track_caller]
+fn sets_own_priority(puppet: &Puppet, priority: u64) -> Outcome {
+    puppet.buffer().set_caps(&[AUTHORITY]);
+    puppet.start(Syscall::call(puppet.tcb).words(&[priority]).info(label::TCB_SET_PRIORITY, 1, 1))
+}
+
+/// `semantics.md §6`: effective on return.
+fn a_thread_that_lowers_itself_is_overtaken(t: &mut Tester) -> Outcome {
+    let puppet = t.puppet(ABOVE)?;
+    sets_own_priority(&puppet, BELOW)?;
+    puppet.busy()?;
+    t.settle()?;
+    same("message info", 0, puppet.done()?.info.word())
+}
+
+/// `semantics.md §6`.
+fn a_thread_that_raises_itself_overtakes(t: &mut Tester) -> Outcome {
+    let own = t.own_tcb();
+    noting(t, CASE_PRIORITY, 1)?;
+    noting(t, CASE_PRIORITY + 1, 2)?;
+    accepts("TCBSetPriority", own, &[CASE_PRIORITY + 1], &[AUTHORITY])?;
+    noting(t, CASE_PRIORITY + 1, 3)?;
+    trace::is(&[2])?;
+    accepts("TCBSetPriority", own, &[CASE_PRIORITY], &[AUTHORITY])?;
+    trace::is(&[3])?;
+    sys::yield_now();
+    trace::is(&[1])
+}
+
+/// `scheduling.md §1.1`, `syscalls.md §8`: the receiver is appended.
+fn a_message_to_an_equal_does_not_switch(t: &mut Tester) -> Outcome {
+    let endpoint = t.endpoint()?;
+    let receiver = t.puppet(CASE_PRIORITY)?;
+    receiver.runs(wait_and_note, endpoint.bits())?;
+    sys::yield_now();
+    noting(t, CASE_PRIORITY, 1)?;
+    sys::send(endpoint, Default::default(), [0; 4]);
+    trace::note(0);
+    sys::yield_now();
+    trace::is(&[0, 1, endpoint.bits()])
+}
+
+/// Answers a call, and notes.
+static REPLY: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn serve(endpoint: u64) {
+    let reply = CPtr::new(REPLY.load(Ordering::Relaxed));
+    sys::recv(CPtr::new(endpoint), reply);
+    trace::note(1);
+    sys::send(reply, Default::default(), [0; 4]);
+    trace::note(2);
+}
+
+/// `scheduling.md §1.1`: the caller blocks, so even a server of its priority that was woken last runs next.
+fn a_call_switches_to_the_server(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    REPLY.store(reply.bits(), Ordering::Relaxed);
+    let server = t.puppet(CASE_PRIORITY)?;
+    server.runs(serve, endpoint.bits())?;
+    sys::yield_now();
+    sys::call(endpoint, Default::default(), [0; 4]);
+    trace::note(3);
+    t.settle()?;
+    // The answer goes to an equal, which is appended: the server goes on.
+    trace::is(&[1, 2, 3])
+}
+
+/// `scheduling.md §1.1`.
+fn a_reply_to_a_higher_thread_switches(t: &mut Tester) -> Outcome {
+    let (endpoint, reply) = (t.endpoint()?, t.reply()?);
+    REPLY.store(reply.bits(), Ordering::Relaxed);
+    let server = t.puppet(BELOW)?;
+    server.runs(serve, endpoint.bits())?;
+    t.settle()?;
+    sys::call(endpoint, Default::default(), [0; 4]);
+    trace::note(3);
+    t.settle()?;
+    trace::is(&[1, 3, 2])
+}
+
+/// `scheduling.md §3`.
+fn binding_time_puts_a_thread_first(t: &mut Tester) -> Outcome {
+    noting(t, CASE_PRIORITY, 1)?;
+    let puppet = t.puppet(CASE_PRIORITY)?;
+    accepts("SchedContextUnbind", puppet.sc, &[], &[])?;
+    puppet.runs(note, 2)?;
+    accepts("SchedContextBind", puppet.sc, &[], &[puppet.tcb])?;
+    t.settle()?;
+    // "Always a full reschedule", which puts the current thread before those two.
+    trace::is(&[2, 1])
+}
+
+extern "C" fn yield_and_note(number: u64) {
     for _ in 0..3 {
         trace::note(number);
         sys::yield_now();
     }
 }
 
-/// Notes whenever it runs after somebody else did; for ever.
-extern "C" fn note_turns(number: u64) {
+/// `syscalls.md §12`.
+fn yield_goes_behind_equals(t: &mut Tester) -> Outcome {
+    for number in 1..4 {
+        let puppet = t.puppet(CASE_PRIORITY)?;
+        puppet.runs(yield_and_note, number)?;
+    }
+    t.settle()?;
+    trace::is(&[1, 2, 3, 1, 2, 3, 1, 2, 3])
+}
+
+/// `syscalls.md §12`.
+fn yield_does_not_let_lower_threads_run(t: &mut Tester) -> Outcome {
+    let puppet = t.puppet(BELOW + 1)?;
+    puppet.runs(yield_and_note, 1)?;
+    noting(t, BELOW, 2)?;
+    t.settle()?;
+    trace::is(&[1, 1, 1, 2])
+}
+
+/// Notes a number each 100 µs, for five times.
+extern "C" fn note_often(number: u64) {
+    for _ in 0..5 {
+        machine::burn(50_000);
+        trace::note(number);
+    }
+}
+
+/// `scheduling.md §1, §2`: each runs for its slice, and goes to the tail.
+fn equal_slices_alternate(t: &mut Tester) -> Outcome {
+    let (long, short) = (t.time(220, 220)?, t.time(160, 160)?);
+    let (first, second) = (t.puppet_on(CASE_PRIORITY, long)?, t.puppet_on(CASE_PRIORITY, short)?);
+    first.runs(note_often, 1)?;
+    second.runs(note_often, 2)?;
+    t.settle()?;
+    // In its slices the first comes to 220 and 440 µs, the second to 160 and 320, and so on.
+    trace::is(&[1, 1, 2, 1, 1, 2, 2, 1, 2, 2])
+}
+
+/// `scheduling.md §5` YieldTo 4.
+fn yield_to_moves_a_lower_thread_to_the_front(t: &mut Tester) -> Outcome {
+    let high = t.puppet(CASE_PRIORITY)?;
+    let own = t.own_tcb();
+    accepts("TCBSetPriority", own, &[CASE_PRIORITY + 1], &[AUTHORITY])?;
+    high.runs(note, 1)?;
+    let other = noting(t, CASE_PRIORITY, 2)?;
+    let last = noting(t, CASE_PRIORITY, 3)?;
+    accepts("SchedContextYieldTo", high.sc, &[], &[])?;
+    accepts("SchedContextYieldTo", last.sc, &[], &[])?;
+    accepts("SchedContextYieldTo", other.sc, &[], &[])?;
+    trace::is(&[])?;
+    t.settle()?;
+    trace::is(&[2, 3, 1])
+}
+
+/// `scheduling.md §5` YieldTo 5.
+fn yield_to_lets_an_equal_run_first(t: &mut Tester) -> Outcome {
+    noting(t, CASE_PRIORITY, 1)?;
+    let last = t.puppet(CASE_PRIORITY)?;
+    last.runs(burn_and_note, 2)?;
+    let used = accepts("SchedContextYieldTo", last.sc, &[], &[])?.word(0);
+    trace::note(3);
+    t.settle()?;
+    trace::is(&[2, 3, 1])?;
+    within("microseconds used by the target", 1_995, 2_030, used)
+}
+
+/// `scheduling.md §5` YieldTo 3.
+fn yield_to_a_blocked_thread_returns_at_once(t: &mut Tester) -> Outcome {
+    let notification = t.notification()?;
+    noting(t, CASE_PRIORITY, 1)?;
+    let waiter = t.puppet(ABOVE)?;
+    waiter.blocks(Syscall::wait(notification))?;
+    accepts("SchedContextConsumed", waiter.sc, &[], &[])?;
+    let used = accepts("SchedContextYieldTo", waiter.sc, &[], &[])?.word(0);
+    same("microseconds used by the target", 0, used)?;
+    trace::is(&[])?;
+    waiter.busy()
+}
+
+/// A target of priority 100 that computes, and a puppet of that priority that yields to it.
+fn yielding(t: &mut Tester) -> Outcome<(Puppet, Puppet)> {
+    let (target, puppet) = (t.puppet(CASE_PRIORITY)?, t.puppet(CASE_PRIORITY)?);
+    let (_, address) = t.mapped_frame()?;
+    puppet.start(Syscall::call(target.sc).info(label::SCHED_CONTEXT_YIELD_TO, 0, 0))?;
+    target.runs_code(machine::spin(), &[(Register::X0, address)])?;
+    // Both are queued, the puppet first; after a millisecond it waits, and the target runs.
+    t.sleep(1_000)?;
+    puppet.busy()?;
+    Ok((target, puppet))
+}
+
+/// `scheduling.md §5`.
+fn yield_to_gives_its_result_when_the_target_is_deleted(t: &mut Tester) -> Outcome {
+    let (target, puppet) = yielding(t)?;
+    t.delete(target.tcb)?;
+    t.settle()?;
+    let received = puppet.done()?;
+    same("message info", 1, received.info.word())?;
+    within("microseconds used by the target", 900, 1_100, received.words[0])
+}
+
+/// `scheduling.md §5` YieldTo 1: the other takes what was used so far, and the first gets it.
+fn yield_to_is_completed_by_that_of_another(t: &mut Tester) -> Outcome {
+    let (target, puppet) = yielding(t)?;
+    let used = accepts("SchedContextYieldTo", target.sc, &[], &[])?.word(0);
+    accepts("TCBSuspend", target.tcb, &[], &[])?;
+    t.settle()?;
+    let received = puppet.done()?;
+    same("message info", 1, received.info.word())?;
+    within("microseconds used by the target until then", 900, 1_100, received.words[0])?;
+    within("microseconds used by the target since", 0, 21_000, used)
+}
+
+/// `scheduling.md §5`.
+fn a_suspended_thread_loses_the_result_of_yield_to(t: &mut Tester) -> Outcome {
+    let (target, puppet) = yielding(t)?;
+    accepts("TCBSuspend", puppet.tcb, &[], &[])?;
+    accepts("TCBSuspend", target.tcb, &[], &[])?;
+    let used = accepts("SchedContextConsumed", target.sc, &[], &[])?.word(0);
+    within("microseconds used by the target, read by nobody", 900, 1_100, used)?;
+    t.settle()?;
+    puppet.busy()
+}
+
+/// `semantics.md §6`.
+fn resume_of_a_running_thread_does_nothing(t: &mut Tester) -> Outcome {
+    noting(t, CASE_PRIORITY, 1)?;
+    let second = noting(t, CASE_PRIORITY, 2)?;
+    accepts("TCBResume", second.tcb, &[], &[])?;
+    t.settle()?;
+    trace::is(&[1, 2])?;
+    accepts("TCBResume", t.own_tcb(), &[], &[])?;
+    Ok(())
+}
+
+/// `semantics.md §6`.
+fn resume_without_time_waits_for_it(t: &mut Tester) -> Outcome {
+    let puppet = t.puppet(ABOVE)?;
+    accepts("SchedContextUnbind", puppet.sc, &[], &[])?;
+    puppet.runs(note, 1)?;
+    accepts("TCBResume", puppet.tcb, &[], &[])?;
+    t.settle()?;
+    trace::is(&[])?;
+    accepts("SchedContextBind", puppet.sc, &[], &[puppet.tcb])?;
+    trace::is(&[1])
+}
+
+/// `semantics.md §6`.
+fn suspension_of_oneself_stops(t: &mut Tester) -> Outcome {
+    let puppet = t.puppet(ABOVE)?;
+    let call = Syscall::send(puppet.tcb).info(label::TCB_SUSPEND, 0, 0);
+    puppet.blocks(call)?;
+    t.settle()?;
+    puppet.busy()?;
+    // The call has ended: resumed, the thread goes on, or makes it again.
+    accepts("TCBResume", puppet.tcb, &[], &[])?;
+    Ok(())
+}
+
+/// The moments when a periodic thread ran, and how many.
+static MOMENTS: AtomicU64 = AtomicU64::new(0);
+static LONGEST_GAP: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn watch_time(_: u64) {
+    let mut last = machine::ticks();
     loop {
-        if trace::get(trace::len().saturating_sub(1)) != number {
-            trace::note(number);
-        }
+        sys::yield_now();
+        let now = machine::ticks();
+        MOMENTS.fetch_add(1, Ordering::Relaxed);
+        LONGEST_GAP.fetch_max(now - last, Ordering::Relaxed);
+        last = now;
     }
 }
 
-/// Signals a notification and notes 1; the bits above tell it.
-extern "C" fn signal_and_note(notification: u64) {
-    sys::send(CPtr::new(notification), MessageInfo::default(), [0; 4]);
-    trace::note(1);
-}
-
-/// Waits for a notification and notes 2.
-extern "C" fn wait_and_note(notification: u64) {
-    sys::wait(CPtr::new(notification));
-    trace::note(2);
-}
-
-/// `scheduling.md §1`.
-fn higher_priorities_run_first(t: &mut Tester) -> Outcome {
-    for priority in [20, 40, 30, 60, 50] {
-        noter(t, priority, priority)?;
+/// `semantics.md §4, §11`: long operations let others run within some microseconds.
+fn a_long_revocation_does_not_delay_others(t: &mut Tester) -> Outcome {
+    let untyped = t.untyped(21)?;
+    let (first, time) = (t.slots(256)?, t.time(60, 500)?);
+    for _ in 0..2 {
+        let words = [keel_abi::object::ENDPOINT, 0, 0, 0, first.bits(), 256];
+        accepts("UntypedRetype", untyped, &words, &[CNODE])?;
+        t.revoke(untyped)?;
     }
-    t.settle()?;
-    trace::is(&[60, 50, 40, 30, 20])
-}
-
-/// `scheduling.md §1.1`: threads that wake while a higher one runs are put at the head: the last comes first.
-fn equals_run_in_order_of_arrival(t: &mut Tester) -> Outcome {
-    for number in 1..=4 {
-        noter(t, BELOW, number)?;
+    let words = [keel_abi::aarch64::object::LARGE_PAGE, 0, 0, 0, first.bits(), 1];
+    accepts("UntypedRetype", untyped, &words, &[CNODE])?;
+    MOMENTS.store(0, Ordering::Relaxed);
+    LONGEST_GAP.store(0, Ordering::Relaxed);
+    let watcher = t.puppet_on(ABOVE, time)?;
+    watcher.runs(watch_time, 0)?;
+    let start = machine::ticks();
+    while us_of_ticks(machine::ticks() - start) < 20_000 {
+        t.revoke(untyped)?;
+        let words = [keel_abi::object::ENDPOINT, 0, 0, 0, first.bits(), 256];
+        accepts("UntypedRetype", untyped, &words, &[CNODE])?;
+        t.revoke(untyped)?;
+        let words = [keel_abi::aarch64::object::LARGE_PAGE, 0, 0, 0, first.bits(), 1];
+        accepts("UntypedRetype", untyped, &words, &[CNODE])?;
     }
-    t.settle()?;
-    // The case's thread goes on each time, so each is queued as a candidate of lower priority.
-    let mut order = [0; 4];
-    for (index, number) in order.iter_mut().enumerate() {
-        *number = trace::get(index);
-    }
-    trace::clear();
-    holds("one order or the other", order == [1, 2, 3, 4] || order == [4, 3, 2, 1])
-}
-
-/// `scheduling.md §1.1`: the same priority: appended, and the current thread goes on.
-fn a_woken_equal_is_appended(t: &mut Tester) -> Outcome {
-    let (notification, waiter, signaller) = (t.notification()?, t.puppet(BELOW)?, t.puppet(BELOW)?);
-    waiter.runs(wait_and_note, notification.bits())?;
-    t.settle()?;
-    signaller.runs(signal_and_note, notification.bits())?;
-    t.settle()?;
-    trace::is(&[1, 2])
-}
-
-/// `scheduling.md §1.1`.
-fn a_woken_higher_thread_runs_at_once(t: &mut Tester) -> Outcome {
-    let (notification, waiter, signaller) = (t.notification()?, t.puppet(BELOW + 1)?, t.puppet(BELOW)?);
-    waiter.runs(wait_and_note, notification.bits())?;
-    t.settle()?;
-    signaller.runs(signal_and_note, notification.bits())?;
-    t.settle()?;
-    trace::is(&[2, 1])
-}
-
-/// `scheduling.md §1.1`.
-fn a_woken_lower_thread_waits(t: &mut Tester) -> Outcome {
-    let (notification, waiter, signaller) = (t.notification()?, t.puppet(BELOW - 1)?, t.puppet(BELOW)?);
-    waiter.runs(wait_and_note, notification.bits())?;
-    t.settle()?;
-    signaller.runs(signal_and_note, notification.bits())?;
-    t.settle()?;
-    trace::is(&[1, 2])
+    within("turns of a thread with a period of 500 µs", 39, 10_000, MOMENTS.load(Ordering::Relaxed))?;
+    let gap = us_of_ticks(LONGEST_GAP.load(Ordering::Relaxed));
+    within("microseconds between two turns", 400, 600, gap)
 }
 
 /// `scheduling.md §1.2`.
 fn raising_a_priority_preempts(t: &mut Tester) -> Outcome {
-    let puppet = noter(t, BELOW, 1)?;
+    let puppet = noting(t, BELOW, 1)?;
     trace::is(&[])?;
     accepts("TCBSetPriority", puppet.tcb, &[ABOVE], &[AUTHORITY])?;
     trace::is(&[1])
 }
 
-/// `scheduling.md §1.2`: the current thread, too.
-fn lowering_the_own_priority_yields(t: &mut Tester) -> Outcome {
-    noter(t, BELOW, 1)?;
-    let own = t.own_tcb();
-    accepts("TCBSetPriority", own, &[BELOW - 10], &[AUTHORITY])?;
-    trace::note(2);
-    accepts("TCBSetPriority", own, &[CASE_PRIORITY], &[AUTHORITY])?;
-    trace::is(&[1, 2])
-}
-
-/// `scheduling.md §1.2`: re-inserted at the head of the new priority's queue.
-fn a_changed_thread_goes_to_the_head(t: &mut Tester) -> Outcome {
-    noter(t, BELOW, 1)?;
-    let puppet = noter(t, BELOW - 5, 2)?;
-    accepts("TCBSetPriority", puppet.tcb, &[BELOW], &[AUTHORITY])?;
-    t.settle()?;
-    trace::is(&[2, 1])
-}
-
-/// `scheduling.md §2`: at the end of the slice to the tail of the queue.
-fn round_robin_takes_turns(t: &mut Tester) -> Outcome {
-    for number in 1..=3 {
-        let sc = t.time(1_000, 1_000)?;
-        t.puppet_on(BELOW, sc)?.runs(note_turns, number)?;
-    }
-    t.sleep(9_500)?;
-    same("turns", 10, trace::len() as u64)?;
-    let order = [trace::get(0), trace::get(1), trace::get(2)];
-    for turn in 3..trace::len() {
-        same("thread at its turn", order[turn % 3], trace::get(turn))?;
-    }
-    Ok(())
-}
-
-/// `syscalls.md §12`.
-fn yield_goes_to_the_tail(t: &mut Tester) -> Outcome {
-    for number in 1..=2 {
-        t.puppet(BELOW)?.runs(note_and_yield, number)?;
-    }
-    t.settle()?;
-    let first = trace::get(0);
-    let second = 3 - first;
-    trace::is(&[first, second, first, second, first, second])
-}
-
-/// `syscalls.md §12`.
-fn yield_of_the_only_thread_comes_back(t: &mut Tester) -> Outcome {
-    let puppet = t.puppet(ABOVE)?;
-    for _ in 0..3 {
-        puppet.does(Syscall::yield_now())?;
-    }
-    Ok(())
-}
-
-/// Yields, and notes the microseconds until it runs again.
-extern "C" fn note_time_of_yield(_: u64) {
-    let start = machine::ticks();
-    sys::yield_now();
-    trace::note(us_of_ticks(machine::ticks() - start));
-}
-
-/// `syscalls.md §12`: the rest of the refill comes one period later.
-fn yield_gives_up_the_whole_refill(t: &mut Tester) -> Outcome {
-    let sc = t.time(1_000, 7_000)?;
-    t.puppet_on(BELOW, sc)?.runs(note_time_of_yield, 0)?;
-    t.sleep(20_000)?;
-    same("notes", 1, trace::len() as u64)?;
-    within("microseconds of a yield", 6_900, 7_100, trace::get(0))
-}
-
-/// `scheduling.md §2`: 2 ms of each 10.
-fn a_budget_bounds_the_share(t: &mut Tester) -> Outcome {
-    let (sc, (_, address)) = (t.time(2_000, 10_000)?, t.mapped_frame()?);
-    let puppet = t.puppet_on(BELOW, sc)?;
-    puppet.runs_code(machine::spin(), &[(Register::X0, address)])?;
-    t.sleep(50_500)?;
-    let used = accepts("SchedContextConsumed", sc, &[], &[])?.word(0);
-    // Begun at 0, 10, … 50 ms: five whole budgets and the start of a sixth.
-    within("microseconds in 50.5 ms", 10_000, 10_700, used)
-}
-
-/// `scheduling.md §2.3`.
-fn a_thread_out_of_budget_lets_lower_ones_run(t: &mut Tester) -> Outcome {
-    let sc = t.time(1_000, 10_000)?;
-    t.puppet_on(BELOW, sc)?.runs(note_turns, 1)?;
-    t.puppet(BELOW - 1)?.runs(note_turns, 2)?;
-    t.sleep(25_000)?;
-    trace::is(&[1, 2, 1, 2, 1, 2])
-}
-
-/// `scheduling.md §2`: 20 µs are enough to compute.
-fn the_smallest_budget_makes_progress(t: &mut Tester) -> Outcome {
-    let (sc, (_, address)) = (t.time(20, 1_000)?, t.mapped_frame()?);
-    let puppet = t.puppet_on(BELOW, sc)?;
-    puppet.runs_code(machine::spin(), &[(Register::X0, address)])?;
-    t.sleep(10_000)?;
-    let first = machine::peek(address);
-    t.sleep(10_000)?;
-    holds("it has counted", first > 100 && machine::peek(address) > first + 100)
-}
-
-/// `scheduling.md §5`.
-fn consumed_counts_what_is_used(t: &mut Tester) -> Outcome {
-    let puppet = t.puppet(ABOVE)?;
-    puppet.runs_code(machine::count_down(), &[(Register::X0, 2_000_000)])?;
-    puppet.done()?;
-    let used = accepts("SchedContextConsumed", puppet.sc, &[], &[])?.word(0);
-    within("microseconds for four million instructions", 4_000, 4_100, used)
-}
-
-/// `syscalls.md §12`: a yield adds no time that was not used.
-fn consumed_after_a_yield_counts_what_was_used(t: &mut Tester) -> Outcome {
-    let puppet = t.puppet(ABOVE)?;
-    puppet.does(Syscall::yield_now())?;
-    let used = accepts("SchedContextConsumed", puppet.sc, &[], &[])?.word(0);
-    within("microseconds for a yield", 0, 100, used)
-}
-
-/// A puppet of lower priority that computes, with this budget of each 10 ms, badge 0x77 and a timeout
-/// endpoint; and that endpoint.
-fn computing(t: &mut Tester, budget: u64) -> Outcome<(Puppet, CPtr)> {
-    let (sc, endpoint) = (t.sched_context()?, t.endpoint()?);
-    t.configure(sc, [budget, 10_000, 0, 0x77, 0])?;
-    let handler = t.mint(endpoint, WRITE | GRANT, 0x99)?;
-    let puppet = t.puppet_on(BELOW, sc)?;
-    accepts("TCBSetTimeoutEndpoint", puppet.tcb, &[], &[handler])?;
-    puppet.runs_code(machine::count_down(), &[(Register::X0, 1 << 40)])?;
-    Ok((puppet, endpoint))
-}
-
-/// `errors-and-faults.md §4.5`.
-fn a_timeout_fault_tells_badge_and_time(t: &mut Tester) -> Outcome {
-    let (_, endpoint) = computing(t, 2_000)?;
-    t.sleep(5_000)?;
-    let fault = Fault::of(sys::nb_wait(endpoint).into());
-    same("Timeout", fault::TIMEOUT, fault.label)?;
-    same("badge of the handler", 0x99, fault.badge)?;
-    same("length", 2, fault.words().len() as u64)?;
-    same("badge of the context", 0x77, fault.words()[0])?;
-    within("microseconds consumed", 1_980, 2_050, fault.words()[1])
-}
-
-/// `scheduling.md §2`: round robin.
-fn round_robin_raises_no_timeout_fault(t: &mut Tester) -> Outcome {
-    let (_, endpoint) = computing(t, 10_000)?;
-    t.sleep(50_000)?;
-    same("message", 0, sys::nb_wait(endpoint).info.label())
-}
-
-/// `errors-and-faults.md §3`: a passive handler gets no time from a Timeout fault.
-fn a_timeout_fault_does_not_donate(t: &mut Tester) -> Outcome {
-    let (puppet, endpoint) = computing(t, 2_000)?;
-    let (reply, server) = (t.reply()?, t.puppet(ABOVE)?);
-    server.blocks(Syscall::recv(endpoint, reply))?;
-    accepts("SchedContextUnbind", server.sc, &[], &[])?;
-    t.sleep(5_000)?;
-    server.busy()?;
-    let row = "SchedContextUnbindObject/IllegalOperation#2";
-    refuses(row, puppet.sc, &[], &[server.tcb], &[])?;
-    accepts("SchedContextBind", server.sc, &[], &[server.tcb])?;
-    same("message info", fault::TIMEOUT << 12 | 2, server.done()?.info.word())
-}
-
-/// `errors-and-faults.md §5`: the registers of a UserContext but the thread pointers; it goes on when it
-/// has time again.
-fn the_answer_to_a_timeout_sets_registers(t: &mut Tester) -> Outcome {
-    let ((puppet, endpoint), reply) = (computing(t, 2_000)?, t.reply()?);
-    t.sleep(5_000)?;
-    same("Timeout", fault::TIMEOUT, sys::nb_recv(endpoint, reply).info.label())?;
-    let mut words: [u64; 36] = core::array::from_fn(|index| 0x500 + index as u64);
-    words[0] = machine::nothing().start;
-    words[2] = 0;
-    let (info, registers) = keel::ipc::Message::new(0).words(&words).stage();
-    sys::send(reply, info, registers);
-    t.sleep(10_000)?;
-    let fault = puppet.fault()?;
-    same("UserException", fault::USER_EXCEPTION, fault.label)?;
-    same("pc", machine::nothing().end, fault.words()[0])?;
-    let now = puppet.registers()?;
-    for index in (1..34).filter(|&index| index != Register::Spsr as usize) {
-        same("a register", 0x500 + index as u64, now.0[index])?;
-    }
-    same("tpidr_el0", puppet.pattern().get(Register::TpidrEl0), now.get(Register::TpidrEl0))
-}
-
-/// `errors-and-faults.md §5`.
-fn an_answer_with_a_label_stops_after_a_timeout(t: &mut Tester) -> Outcome {
-    let ((puppet, endpoint), reply) = (computing(t, 2_000)?, t.reply()?);
-    t.sleep(5_000)?;
-    same("Timeout", fault::TIMEOUT, sys::nb_recv(endpoint, reply).info.label())?;
-    sys::send(reply, MessageInfo::new(1, 0, 0, 0), [0; 4]);
-    let before = puppet.registers()?;
-    t.sleep(30_000)?;
-    let after = puppet.registers()?;
-    same("x0", before.get(Register::X0), after.get(Register::X0))
-}
-
-/// `scheduling.md §6`: a client's budget ends in the server; its timeout handler answers the client and
-/// gives the server time.
-fn a_timed_out_server_is_replaced(t: &mut Tester) -> Outcome {
-    let (endpoint, timeouts, reply, to_server) = (t.endpoint()?, t.endpoint()?, t.reply()?, t.reply()?);
-    let (server, spare) = (t.puppet(BELOW)?, t.time(SLICE_US, SLICE_US)?);
-    server.start(Syscall::recv(endpoint, reply))?;
-    t.settle()?;
-    server.busy()?;
-    accepts("SchedContextUnbind", server.sc, &[], &[])?;
-    accepts("TCBSetTimeoutEndpoint", server.tcb, &[], &[timeouts])?;
-    let sc = t.sched_context()?;
-    t.configure(sc, [1_000, 100_000, 0, 0x33, 0])?;
-    let client = t.puppet_on(BELOW, sc)?;
-    // The server, once it has the message, computes instead of ending.
-    accepts("TCBWriteRegisters", server.tcb, &[0, 4, machine::count_down().start, 0, 0, 1 << 40], &[])?;
-    client.start(Syscall::call(endpoint))?;
-    t.sleep(5_000)?;
-    let fault = Fault::of(sys::nb_recv(timeouts, to_server).into());
-    same("Timeout", fault::TIMEOUT, fault.label)?;
-    same("badge of the client's context", 0x33, fault.words()[0])?;
-    // The answer returns the context to the client, which has no budget left and waits for it.
-    sys::send(reply, MessageInfo::new(9, 0, 0, 0), [0; 4]);
-    client.busy()?;
-    accepts("SchedContextBind", spare, &[], &[server.tcb])?;
-    sys::send(to_server, MessageInfo::new(0, 0, 0, 1), [machine::nothing().start, 0, 0, 0]);
-    t.settle()?;
-    same("UserException", fault::USER_EXCEPTION, server.fault()?.label)?;
-    t.sleep(100_000)?;
-    same("message info", 9 << 12, client.done()?.info.word())
-}
-
-/// `scheduling.md §2.2`: a thread that waited has its budget from when it wakes.
-fn a_sporadic_context_keeps_its_budget_while_it_waits(t: &mut Tester) -> Outcome {
-    for flags in [0, 1] {
-        let (sc, (_, address)) = (t.make(keel::cap::Blueprint::SchedContext { bits: 8 })?, t.mapped_frame()?);
-        t.configure(sc, [2_000, 10_000, 0, 0, flags])?;
-        let puppet = t.puppet_on(BELOW, sc)?;
-        let notification = t.notification()?;
-        puppet.start(Syscall::wait(notification))?;
-        t.sleep(35_000)?;
-        puppet.busy()?;
-        accepts("SchedContextConsumed", sc, &[], &[])?;
-        accepts("TCBWriteRegisters", puppet.tcb, &[0, 4, machine::spin().start, 0, 0, address], &[])?;
-        accepts("TCBSuspend", puppet.tcb, &[], &[])?;
-        accepts("TCBResume", puppet.tcb, &[], &[])?;
-        t.sleep(8_000)?;
-        let used = accepts("SchedContextConsumed", sc, &[], &[])?.word(0);
-        // One budget, not that of periods past.
-        within("microseconds", 1_950, 2_100, used)?;
-        accepts("TCBSuspend", puppet.tcb, &[], &[])?;
-    }
-    Ok(())
-}
-
-/// `scheduling.md §2.1`: the bandwidth is preserved.
-fn reconfiguring_a_running_context_gives_no_extra_time(t: &mut Tester) -> Outcome {
-    let (sc, (_, address)) = (t.time(2_000, 10_000)?, t.mapped_frame()?);
-    let puppet = t.puppet_on(BELOW, sc)?;
-    puppet.runs_code(machine::spin(), &[(Register::X0, address)])?;
-    t.sleep(3_000)?;
-    accepts("SchedContextConsumed", sc, &[], &[])?;
-    // Its budget is used: the same parameters again give nothing before the next period.
-    t.configure(sc, [2_000, 10_000, 0, 0, 0])?;
-    t.sleep(3_000)?;
-    let used = accepts("SchedContextConsumed", sc, &[], &[])?.word(0);
-    within("microseconds", 0, 50, used)
-}
-
-/// `scheduling.md §2.1`: otherwise one refill of the whole budget, usable now.
-fn a_fresh_configuration_gives_time_at_once(t: &mut Tester) -> Outcome {
-    let (sc, (_, address)) = (t.time(2_000, 10_000)?, t.mapped_frame()?);
-    let puppet = t.puppet_on(BELOW, sc)?;
-    puppet.runs_code(machine::spin(), &[(Register::X0, address)])?;
-    t.sleep(3_000)?;
-    accepts("TCBSuspend", puppet.tcb, &[], &[])?;
-    t.configure(sc, [2_000, 10_000, 0, 0, 0])?;
-    accepts("SchedContextConsumed", sc, &[], &[])?;
-    accepts("TCBResume", puppet.tcb, &[], &[])?;
-    t.sleep(3_000)?;
-    let used = accepts("SchedContextConsumed", sc, &[], &[])?.word(0);
-    within("microseconds", 1_950, 2_100, used)
-}
-
-/// `scheduling.md §5`: target and caller at the heads of their queues, target first.
-fn yield_to_runs_an_equal(t: &mut Tester) -> Outcome {
-    let puppet = noter(t, CASE_PRIORITY, 1)?;
-    trace::is(&[])?;
-    let answer = accepts("SchedContextYieldTo", puppet.sc, &[], &[])?;
-    trace::note(2);
-    trace::is(&[1, 2])?;
-    within("microseconds consumed", 0, 200, answer.word(0))
-}
-
-/// `scheduling.md §5` 4: moved to the head of its queue.
-fn yield_to_a_lower_thread_returns_at_once(t: &mut Tester) -> Outcome {
-    noter(t, BELOW, 1)?;
-    let second = t.puppet(BELOW)?;
-    second.runs(note, 2)?;
-    let third = t.puppet(BELOW)?;
-    third.runs(note, 3)?;
-    for chosen in [&third, &second] {
-        accepts("SchedContextYieldTo", chosen.sc, &[], &[])?;
-    }
-    trace::is(&[])?;
-    t.settle()?;
-    same("first", 2, trace::get(0))?;
-    same("second", 3, trace::get(1))?;
-    same("last", 1, trace::get(2))
-}
-
-/// `scheduling.md §5` 3.
-fn yield_to_an_unrunnable_thread_returns_at_once(t: &mut Tester) -> Outcome {
-    let (puppet, endpoint) = (t.puppet(ABOVE)?, t.endpoint()?);
-    puppet.blocks(Syscall::wait(endpoint))?;
-    accepts("SchedContextYieldTo", puppet.sc, &[], &[])?;
-    puppet.busy()?;
-    let first = accepts("SchedContextConsumed", puppet.sc, &[], &[])?.word(0);
-    same("consumed, which YieldTo has reset", 0, first)
-}
-
-/// `scheduling.md §3`.
-fn binding_a_higher_thread_preempts(t: &mut Tester) -> Outcome {
-    let puppet = t.passive_puppet(ABOVE)?;
-    let sc = t.time(SLICE_US, SLICE_US)?;
-    puppet.runs(note, 1)?;
-    trace::is(&[])?;
-    accepts("SchedContextBind", sc, &[], &[puppet.tcb])?;
-    trace::note(2);
-    trace::is(&[1, 2])
-}
-
 /// `scheduling.md §3`.
 fn unbinding_stops_a_ready_thread(t: &mut Tester) -> Outcome {
-    let puppet = noter(t, BELOW, 1)?;
+    let puppet = noting(t, BELOW, 1)?;
     accepts("SchedContextUnbind", puppet.sc, &[], &[])?;
     t.settle()?;
     trace::is(&[])?;
     accepts("SchedContextBind", puppet.sc, &[], &[puppet.tcb])?;
     t.settle()?;
     trace::is(&[1])
-}
-
-/// `scheduling.md §3`: active and ready.
-fn a_blocked_thread_takes_released_contexts_only(t: &mut Tester) -> Outcome {
-    let (endpoint, sc) = (t.endpoint()?, t.time(1_000, 50_000)?);
-    // Use the context up.
-    let user = t.puppet_on(BELOW, sc)?;
-    user.runs_code(machine::count_down(), &[(Register::X0, 1 << 40)])?;
-    t.sleep(5_000)?;
-    accepts("SchedContextUnbind", sc, &[], &[])?;
-    let puppet = t.puppet(ABOVE)?;
-    puppet.blocks(Syscall::wait(endpoint))?;
-    accepts("SchedContextUnbind", puppet.sc, &[], &[])?;
-    refuses("SchedContextBind/IllegalOperation#4", sc, &[], &[puppet.tcb], &[])?;
-    let row = "TCBSetSchedParams/IllegalOperation#7";
-    refuses(row, puppet.tcb, &[1, 1], &[AUTHORITY, sc, NULL], &[])?;
-    t.sleep(60_000)?;
-    accepts("SchedContextBind", sc, &[], &[puppet.tcb])?;
-    Ok(())
-}
-
-/// A thread that makes system calls without end is preempted like any other.
-fn a_spinning_thread_does_not_starve_higher_ones(t: &mut Tester) -> Outcome {
-    let puppet = t.puppet(BELOW)?;
-    let call = Syscall::call(puppet.tcb).words(&[0, 0]).info(label::TCB_SET_FLAGS, 0, 2);
-    puppet.start_code(machine::syscalls(), puppet.registers_for(call))?;
-    let start = machine::ticks();
-    for _ in 0..5 {
-        t.sleep(1_000)?;
-    }
-    within("microseconds", 4_900, 5_500, us_of_ticks(machine::ticks() - start))
 }
