@@ -368,14 +368,14 @@ fn an_answer_sets_34_registers(t: &mut Tester) -> Outcome {
         t.sleep(5_500)?;
         same("fault", fault::USER_EXCEPTION, take(puppet.done, reply).label)?;
         let now = puppet.registers()?.0;
-        for index in 0..36 {
+        for (index, now) in now.into_iter().enumerate() {
             let expected = match index {
                 0 => machine::nothing().end,
                 2 => 0xf << 28 | before[2] & !(0xf << 28),
                 index if index < count.min(34) => words[index],
                 index => before[index],
             };
-            same("register", expected, now[index])?;
+            same("register", expected, now)?;
         }
     }
     Ok(())
