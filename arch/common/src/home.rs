@@ -40,6 +40,7 @@ impl<A: Arch<Memory = DirectMemory>> Home<A> {
     ///
     /// # Safety
     /// Called once, on the one core, before [`Home::kernel`].
+    #[expect(clippy::mut_from_ref, reason = "the caller promises that there is no other")]
     pub unsafe fn make(&'static self, machine: A, interrupts: u32) -> &'static mut Kernel<A> {
         let slots = KernelAddr(self.slots.get().expose_provenance() as u64);
         // A static does not lie at address 0.
