@@ -206,6 +206,8 @@ impl<A: Arch> Kernel<A> {
             self.switch_candidate(caller);
         } else if may_time_out && self.timeout_handler(caller).is_some() {
             let badge = self.store[context].badge;
+            // Its call has been answered: it does not make it again.
+            self.note_interrupted(caller);
             self.raise_timeout_fault(caller, badge);
         } else {
             self.sc_resume(context);

@@ -157,8 +157,9 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
-    /// A thread that an interrupt stopped while it ran goes on where it was.
-    fn note_interrupted(&mut self, tcb: Ref<Tcb>) {
+    /// A thread that is stopped between two instructions, by an interrupt or because its call was answered, goes on
+    /// there when it restarts.
+    pub(crate) fn note_interrupted(&mut self, tcb: Ref<Tcb>) {
         let thread = &mut self.store[tcb];
         if thread.state == ThreadState::Running {
             thread.registers.words[A::REGISTERS.restart_pc] = thread.registers.words[A::REGISTERS.next_pc];
