@@ -26,6 +26,7 @@ pub struct Home<A: Arch> {
 // SAFETY: one core runs in the kernel, with interrupts masked (2).
 unsafe impl<A: Arch> Sync for Home<A> {}
 
+#[expect(clippy::mut_from_ref, reason = "the callers promise that there is no other")]
 impl<A: Arch<Memory = DirectMemory>> Home<A> {
     /// An empty one.
     #[expect(clippy::new_without_default, reason = "only for statics")]
@@ -55,7 +56,6 @@ impl<A: Arch<Memory = DirectMemory>> Home<A> {
     /// # Safety
     /// [`Home::make`] has been called, and what this gave before is not used any more (2).
     #[inline(always)]
-    #[expect(clippy::mut_from_ref, reason = "the caller promises that there is no other")]
     pub unsafe fn kernel(&'static self) -> &'static mut Kernel<A> {
         // SAFETY: by the caller's promise.
         unsafe { (*self.kernel.get()).assume_init_mut() }

@@ -207,8 +207,9 @@ pub fn take_memory(tree: Region) -> Result<Memory<Aarch64>, Error> {
     // No read-modify-write: exclusive accesses need the MMU. One core runs (1).
     assert!(!TAKEN.load(Ordering::Relaxed), "memory is taken once");
     TAKEN.store(true, Ordering::Relaxed);
+    let pool = &raw mut POOL;
     // SAFETY: this code runs once: the only reference to the pool, and the MMU is off.
-    unsafe { Memory::take(&mut *&raw mut POOL, own_image(), tree) }
+    unsafe { Memory::take(&mut *pool, own_image(), tree) }
 }
 
 /// A device's registers, 32 bits each.

@@ -158,8 +158,9 @@ pub static HART: Number = Number(Cell::new(0));
 pub fn take_memory(tree: Region) -> Result<Memory<Riscv64>, Error> {
     static TAKEN: Number = Number(Cell::new(0));
     assert!(TAKEN.0.replace(1) == 0, "memory is taken once");
+    let pool = &raw mut POOL;
     // SAFETY: this code runs once: the only reference to the pool, and paging is off.
-    unsafe { Memory::take(&mut *&raw mut POOL, own_image(), tree) }
+    unsafe { Memory::take(&mut *pool, own_image(), tree) }
 }
 
 /// Maps the kernel where it is linked and jumps to it with the arguments of the hand-over convention.

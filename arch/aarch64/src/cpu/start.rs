@@ -104,8 +104,9 @@ fn take_over(tree: Region) -> Result<KernelSpace<Layout>, Error> {
         end: address(&raw const ki_end),
     };
     let offset = image.start.wrapping_sub(physical_address(image.start)?);
+    let pool = &raw mut POOL;
     // SAFETY: the only reference to the pool, as this code runs once.
-    let mut space = KernelSpace::<Layout>::new(unsafe { &mut *&raw mut POOL }, image, offset, tree)?;
+    let mut space = KernelSpace::<Layout>::new(unsafe { &mut *pool }, image, offset, tree)?;
     let identity = space.identity_root(Width::Bits48)?;
     let (kernel, empty) = (space.root(), no_space(&space));
     // SAFETY: both address spaces have this code; the kernel's has all of the image where it is now.

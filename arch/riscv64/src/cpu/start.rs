@@ -117,8 +117,9 @@ fn take_over(tree: Region) -> Result<KernelSpace<Layout>, Error> {
     // SAFETY: the loader's address space is in use, and no trap is expected; the linker has put the number there.
     let (found, linked) = unsafe { (physical_address(image.start), keel_linked_offset) };
     let offset = if found == NOT_FOUND { linked } else { image.start.wrapping_sub(found) };
+    let pool = &raw mut POOL;
     // SAFETY: the only reference to the pool, as this code runs once.
-    let space = KernelSpace::new(unsafe { &mut *&raw mut POOL }, image, offset, tree)?;
+    let space = KernelSpace::new(unsafe { &mut *pool }, image, offset, tree)?;
     // All of the image, this code and its stack too, is in the new address space where it is in the old one.
     execute!("csrw satp, {}", satp::of(space.root(), 0));
     forget_all();
