@@ -82,7 +82,7 @@ static SYSTEMS: &[System] = &[
         name: "fuzz",
         root: "keel-fuzz",
         children: &[],
-        arches: &[Arch::Aarch64],
+        arches: EVERYWHERE,
         kernel: KernelProfile::Debug,
         options: &["log=off"],
         takes_input: true,

@@ -12,6 +12,7 @@ use keel::cap::{
     SchedControl, SchedParams, Tcb, Untyped, VSpace,
 };
 use keel::prelude::*;
+use keel::resources::MAX_TABLES;
 use keel_abi::message::ipc_buffer;
 use keel_abi::rights::CNodeData;
 
@@ -29,7 +30,7 @@ const MEMORY_BITS: u8 = 20;
 /// The root task's own slots for what it makes.
 const OWN_SLOTS: u64 = 64;
 /// Interrupts that nobody raises.
-const IRQS: core::ops::Range<u64> = 100..103;
+const IRQS: core::ops::Range<u64> = 41..44;
 
 const PAGE_WORDS: usize = 512;
 
@@ -51,9 +52,6 @@ impl Page {
 static CODE: Page = Page::new();
 /// The puppets' IPC buffers.
 static BUFFERS: [Page; PUPPETS] = [const { Page::new() }; PUPPETS];
-
-/// `svc #0`, then `udf #0`.
-const CALL_AND_END: u64 = 0xd400_0001;
 
 /// The sandbox.
 pub struct Sandbox {
@@ -86,7 +84,7 @@ mod own {
 impl Sandbox {
     /// Takes what all sandboxes need.
     pub fn prepare(resources: &mut keel::Resources, frames: Frames) -> keel::Result<Self> {
-        CODE.0[0].store(CALL_AND_END, Ordering::Relaxed);
+        CODE.0[0].store(keel::arch::CALL_AND_END, Ordering::Relaxed);
         Ok(Self {
             memory: resources.untyped(MEMORY_BITS)?,
             sched_control: resources.authority.sched_control,
@@ -150,8 +148,8 @@ impl Sandbox {
         let vspace = self.own::<VSpace>(own::VSPACE);
         self.make(own::VSPACE, Blueprint::VSpace, 1)?;
         ASID_POOL.assign(vspace)?;
-        self.make(own::TABLES, Blueprint::PageTable, 3)?;
-        for level in 0..3 {
+        self.make(own::TABLES, Blueprint::PageTable, MAX_TABLES)?;
+        for level in 0..MAX_TABLES {
             self.own::<PageTable>(own::TABLES + level).map(vspace, CODE_ADDRESS)?;
         }
         let code = self.own::<Frame>(own::CODE);

@@ -14,6 +14,9 @@ pub const ADDRESS_END: u64 = 1 << 46;
 /// Page tables between a root and a small page.
 pub const MAX_TABLES: u64 = 3;
 
+/// The instructions of a system call (`svc #0`) and of one that is undefined, as they lie in memory.
+pub const CALL_AND_END: u64 = 0xd400_0001;
+
 /// Attributes of mappings (`memory.md` §3).
 pub mod attributes {
     /// Ordinary memory, executable.

@@ -25,6 +25,9 @@ pub mod object {
     pub const VSPACE: u64 = PAGE_TABLE;
 }
 
+/// The instructions of a system call (`ecall`) and of one that is undefined, as they lie in memory.
+pub const CALL_AND_END: u64 = 0x0000_0073;
+
 /// Attributes of mappings (`memory.md` §3).
 pub mod attributes {
     /// Executable.
