@@ -1,0 +1,600 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The reading that is proved about: values are terms of the solver.
+//!
+//! The text of a step is run once for each way its decisions can go. A run follows a *script* of decisions; where the
+//! script ends it says yes and notes that no is still to be tried. What a run assumed on its way is asserted. Maps are
+//! functions; a write defines the next version of one.
+//!
+//! The sorts of slots and objects are uninterpreted: any number of them. To refute, they are a few named elements
+//! instead ([`Scope::Small`]), over which all quantifiers are written out: then the solver always knows, and its answer
+//! is a state.
+//!
+//! The reading can also break the text: [`Break`].
+
+use crate::algebra::{Algebra, Kind, Map, Rights};
+use crate::authority::Authority;
+use easy_smt::{Context, ContextBuilder, Response, SExpr};
+use std::cell::RefCell;
+use std::io;
+
+/// How large the systems are that are reasoned about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Of any size.
+    Any,
+    /// With this many slots (one of them is none) and as many objects (one of them is none).
+    Small(usize),
+}
+
+/// What is broken on purpose in the text of a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Break {
+    /// The decision that comes as this one is taken without looking: in this direction.
+    Decision(usize, bool),
+    /// The write that comes as this one is left out.
+    Write(usize),
+    /// All rights come out of a masking.
+    Masking,
+}
+
+/// A map or a relation: the name of the function that it is, and the sorts of its keys and values.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    name: SExpr,
+    keys: SExpr,
+    values: SExpr,
+}
+
+/// One run.
+#[derive(Debug, Default)]
+struct Run {
+    /// The decisions of this run.
+    script: Vec<bool>,
+    /// How many of them have been taken.
+    taken: usize,
+    /// How many writes have come.
+    written: usize,
+    /// How many names have been given.
+    names: usize,
+    /// What it has assumed so far excludes itself: nobody ever goes this way.
+    dead: bool,
+}
+
+/// The algebra of terms.
+pub struct Symbolic {
+    context: RefCell<Context>,
+    scope: Scope,
+    broken: Option<Break>,
+    run: RefCell<Run>,
+    slot: SExpr,
+    object: SExpr,
+    fresh: RefCell<Option<SExpr>>,
+}
+
+const RIGHTS_BITS: usize = 4;
+
+impl Symbolic {
+    /// An algebra with a solver behind it.
+    pub fn new(scope: Scope, broken: Option<Break>, timeout_ms: u32) -> io::Result<Self> {
+        // For systems of any size, quantifiers are instantiated where terms match; models are sought in small ones.
+        let mut arguments = vec!["-smt2".to_owned(), "-in".to_owned(), format!("-t:{timeout_ms}")];
+        arguments.extend((scope == Scope::Any).then(|| "smt.mbqi=false".to_owned()));
+        let mut context = ContextBuilder::new().solver("z3").solver_args(arguments).build()?;
+        context.set_logic("ALL")?;
+        let (slot, object) = (context.atom("Slot"), context.atom("Object"));
+        match scope {
+            Scope::Any => {
+                context.declare_sort("Slot", 0)?;
+                context.declare_sort("Object", 0)?;
+                context.declare_const("slot0", slot)?;
+                context.declare_const("object0", object)?;
+            }
+            Scope::Small(size) => {
+                for (sort, prefix) in [("Slot", "slot"), ("Object", "object")] {
+                    let elements = (0..size).map(|n| context.list(vec![context.atom(format!("{prefix}{n}"))]));
+                    let elements = context.list(elements.collect());
+                    let sort = context.atom(sort);
+                    let sorts = context.list(vec![context.list(vec![sort, context.numeral(0)])]);
+                    let declare = context.atom("declare-datatypes");
+                    let command = context.list(vec![declare, sorts, context.list(vec![elements])]);
+                    context.raw_send(command)?;
+                    context.raw_recv()?;
+                }
+            }
+        }
+        context.declare_fun("home", vec![slot], object)?;
+        Ok(Self { context: RefCell::new(context), scope, broken, run: RefCell::default(), slot, object, fresh: RefCell::default() })
+    }
+
+    /// A state of which nothing is known.
+    pub fn any_state(&self) -> Authority<Self> {
+        let (kind, number, rights, data, truth) =
+            (self.int(), self.int(), self.rights_sort(), self.int(), self.context.borrow().bool_sort());
+        Authority {
+            kind: self.declare("kind", &[self.slot], kind),
+            object: self.declare("object", &[self.slot], self.object),
+            data: self.declare("data", &[self.slot], data),
+            rights: self.declare("rights", &[self.slot], rights),
+            watermark: self.declare("watermark", &[self.slot], number),
+            original: self.declare("original", &[self.slot], truth),
+            parent: self.declare("parent", &[self.slot], self.slot),
+            descent: self.declare("below", &[self.slot, self.slot], truth),
+            live: self.declare("live", &[self.object], kind),
+            start: self.declare("start", &[self.object], number),
+            bytes: self.declare("bytes", &[self.object], number),
+            holder: self.declare("holder", &[self.object], self.slot),
+            caller: self.declare("caller", &[self.object], self.object),
+            awaits: self.declare("awaits", &[self.object], self.object),
+            receives: self.declare("receives", &[self.object], self.object),
+        }
+    }
+
+    /// Any slot.
+    pub fn any_slot(&self) -> SExpr {
+        self.constant("s", self.slot)
+    }
+
+    /// Any object.
+    pub fn any_object(&self) -> SExpr {
+        self.constant("o", self.object)
+    }
+
+    /// Any number.
+    pub fn any_number(&self) -> SExpr {
+        self.constant("n", self.int())
+    }
+
+    /// Any data word.
+    pub fn any_data(&self) -> SExpr {
+        self.constant("d", self.int())
+    }
+
+    /// Any rights.
+    pub fn any_rights(&self) -> SExpr {
+        self.constant("r", self.rights_sort())
+    }
+
+    /// Any set of objects: the function that says whether one is in it.
+    pub fn any_island(&self) -> Function {
+        let truth = self.context.borrow().bool_sort();
+        self.declare("inside", &[self.object], truth)
+    }
+
+    /// Takes something for true.
+    pub fn assume(&self, condition: SExpr) {
+        self.context.borrow_mut().assert(condition).expect("the solver takes a formula");
+    }
+
+    /// Takes a statement about some slots and some objects for true of all. The solver thinks of it where it meets
+    /// what `hint` gives for some slots; if that is nothing, it finds out by itself where.
+    pub fn assume_for_all(
+        &self,
+        slots: usize,
+        objects: usize,
+        hint: &dyn Fn(&[SExpr]) -> Vec<SExpr>,
+        statement: &dyn Fn(&[SExpr], &[SExpr]) -> SExpr,
+    ) {
+        match self.scope {
+            Scope::Any => {
+                let (slot_names, object_names) = (names("a", slots), names("p", objects));
+                let atoms = |names: &[String]| -> Vec<SExpr> {
+                    names.iter().map(|name| self.context.borrow().atom(name.clone())).collect()
+                };
+                let slots = atoms(&slot_names);
+                let body = self.with_pattern(statement(&slots, &atoms(&object_names)), hint(&slots));
+                let slots = slot_names.into_iter().map(|name| (name, self.slot));
+                let variables: Vec<_> =
+                    slots.chain(object_names.into_iter().map(|name| (name, self.object))).collect();
+                let formula = match variables.is_empty() {
+                    true => body,
+                    false => self.context.borrow().forall(variables, body),
+                };
+                self.assume(formula);
+            }
+            Scope::Small(size) => {
+                let element = |prefix: &str, n: usize| self.context.borrow().atom(format!("{prefix}{n}"));
+                for choice in choices(slots + objects, size) {
+                    let (for_slots, for_objects) = choice.split_at(slots);
+                    let slots: Vec<_> = for_slots.iter().map(|&n| element("slot", n)).collect();
+                    let objects: Vec<_> = for_objects.iter().map(|&n| element("object", n)).collect();
+                    self.assume(statement(&slots, &objects));
+                }
+            }
+        }
+    }
+
+    fn with_pattern(&self, body: SExpr, pattern: Vec<SExpr>) -> SExpr {
+        if pattern.is_empty() {
+            return body;
+        }
+        let context = self.context.borrow();
+        context.attr(body, ":pattern", context.list(pattern))
+    }
+
+    /// Runs `text` once for each way its decisions can go, each time from a solver state of its own. Gives how many
+    /// ways there were.
+    pub fn each_way(&self, text: &mut dyn FnMut()) -> usize {
+        let mut script = Some(Vec::new());
+        let mut ways = 0;
+        while let Some(decisions) = script {
+            self.this_way(decisions, text);
+            let run = self.run.borrow();
+            ways += usize::from(!run.dead);
+            script = next_script(&run.script);
+        }
+        ways
+    }
+
+    /// Runs `text` from a solver state of its own, with these decisions first.
+    pub fn this_way(&self, script: Vec<bool>, text: &mut dyn FnMut()) {
+        let names = self.run.borrow().names;
+        *self.run.borrow_mut() = Run { script, names, ..Run::default() };
+        self.in_scope(text);
+    }
+
+    /// Runs `text`; what is declared and assumed in it is forgotten afterwards.
+    pub fn in_scope<T>(&self, text: impl FnOnce() -> T) -> T {
+        self.context.borrow_mut().push().expect("the solver takes a scope");
+        let result = text();
+        self.context.borrow_mut().pop().expect("the solver takes a scope");
+        result
+    }
+
+    /// Whether `statement` can be false, given what has been taken for true.
+    pub fn can_fail(&self, statement: SExpr) -> Response {
+        self.in_scope(|| {
+            self.assume(self.not(statement));
+            self.is_possible()
+        })
+    }
+
+    /// A name for the object that a step makes: any, but not none.
+    pub fn fresh_object(&self) -> SExpr {
+        let fresh = self.any_object();
+        self.assume(self.not(self.equal(fresh, self.no_object())));
+        *self.fresh.borrow_mut() = Some(fresh);
+        fresh
+    }
+
+    /// Whether what has been taken for true can be so.
+    pub fn is_possible(&self) -> Response {
+        self.context.borrow_mut().check().expect("the solver answers")
+    }
+
+    /// Whether what the run has assumed excludes itself.
+    pub fn is_dead(&self) -> bool {
+        self.run.borrow().dead
+    }
+
+    /// The decisions that the run has taken.
+    pub fn script(&self) -> Vec<bool> {
+        self.run.borrow().script.clone()
+    }
+
+    /// From now on the solver takes no longer for an answer.
+    pub fn set_timeout(&self, milliseconds: u32) {
+        let mut context = self.context.borrow_mut();
+        let value = context.numeral(milliseconds);
+        context.set_option(":timeout", value).expect("the solver takes an option");
+    }
+
+    /// Whether the run still goes a way that somebody may go; asked after each decision.
+    fn look_whether_dead(&self) {
+        if self.scope == Scope::Any && !self.is_dead() && self.is_possible() == Response::Unsat {
+            self.run.borrow_mut().dead = true;
+        }
+    }
+
+    /// How many decisions and how many writes the run had so far.
+    pub fn counts(&self) -> (usize, usize) {
+        let run = self.run.borrow();
+        (run.taken, run.written)
+    }
+
+    fn int(&self) -> SExpr {
+        self.context.borrow().int_sort()
+    }
+
+    fn rights_sort(&self) -> SExpr {
+        let context = self.context.borrow();
+        context.bit_vec_sort(context.numeral(RIGHTS_BITS))
+    }
+
+    fn name(&self, prefix: &str) -> String {
+        let mut run = self.run.borrow_mut();
+        run.names += 1;
+        format!("{prefix}!{}", run.names)
+    }
+
+    fn constant(&self, prefix: &str, sort: SExpr) -> SExpr {
+        let name = self.name(prefix);
+        self.context.borrow_mut().declare_const(name, sort).expect("the solver takes a constant")
+    }
+
+    fn declare(&self, prefix: &str, arguments: &[SExpr], values: SExpr) -> Function {
+        let name = self.name(prefix);
+        let function = self.context.borrow_mut().declare_fun(name, arguments.to_vec(), values);
+        Function { name: function.expect("the solver takes a function"), keys: arguments[0], values }
+    }
+
+    fn apply(&self, map: &Function, arguments: &[SExpr]) -> SExpr {
+        let application = std::iter::once(map.name).chain(arguments.iter().copied());
+        self.context.borrow().list(application.collect())
+    }
+
+    /// Defines the next version of a map: a function of `arguments`.
+    fn define(&self, map: &mut Function, arguments: &[(&str, SExpr)], body: &dyn Fn(&[SExpr]) -> SExpr) {
+        let atoms: Vec<_> = arguments.iter().map(|(name, _)| self.context.borrow().atom(*name)).collect();
+        let body = body(&atoms);
+        let name = self.name("next");
+        let arguments = arguments.iter().map(|(name, sort)| ((*name).to_owned(), *sort)).collect();
+        let function = self.context.borrow_mut().define_fun(name, arguments, map.values, body);
+        map.name = function.expect("the solver takes a definition");
+    }
+
+    fn equal(&self, a: SExpr, b: SExpr) -> SExpr {
+        self.context.borrow().eq(a, b)
+    }
+
+    fn choose(&self, condition: SExpr, yes: SExpr, no: SExpr) -> SExpr {
+        self.context.borrow().ite(condition, yes, no)
+    }
+
+    /// `slot`, with `a` and `b` exchanged.
+    fn exchanged(&self, slot: SExpr, a: SExpr, b: SExpr) -> SExpr {
+        let otherwise = self.choose(self.equal(slot, b), a, slot);
+        self.choose(self.equal(slot, a), b, otherwise)
+    }
+
+    /// The next decision of the script. A broken one is not asked of the script: gives its direction.
+    fn next_decision(&self) -> (bool, bool) {
+        let mut run = self.run.borrow_mut();
+        let index = run.taken;
+        run.taken += 1;
+        if let Some(Break::Decision(broken, way)) = self.broken
+            && broken == index
+        {
+            if index >= run.script.len() {
+                run.script.push(false);
+            }
+            run.script[index] = false;
+            return (way, true);
+        }
+        if index >= run.script.len() {
+            let to_be_tried = !run.dead;
+            run.script.push(to_be_tried);
+        }
+        (run.script[index], false)
+    }
+}
+
+/// The script after one in which each "yes" is still to be tried as "no": depth first.
+fn next_script(script: &[bool]) -> Option<Vec<bool>> {
+    let last_yes = script.iter().rposition(|&way| way)?;
+    let mut next = script[..=last_yes].to_vec();
+    next[last_yes] = false;
+    Some(next)
+}
+
+fn names(prefix: &str, count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("{prefix}{n}")).collect()
+}
+
+/// All sequences of `length` numbers below `limit`.
+fn choices(length: usize, limit: usize) -> Vec<Vec<usize>> {
+    (0..length).fold(vec![Vec::new()], |sequences, _| {
+        let longer = |sequence: Vec<usize>| {
+            (0..limit).map(move |n| [sequence.as_slice(), &[n]].concat())
+        };
+        sequences.into_iter().flat_map(longer).collect()
+    })
+}
+
+impl Algebra for Symbolic {
+    type Bool = SExpr;
+    type Slot = SExpr;
+    type Object = SExpr;
+    type Number = SExpr;
+    type Data = SExpr;
+    type Rights = SExpr;
+    type Kind = SExpr;
+    type KindAt = Function;
+    type ObjectAt = Function;
+    type DataAt = Function;
+    type RightsAt = Function;
+    type NumberAt = Function;
+    type BoolAt = Function;
+    type SlotAt = Function;
+    type KindOf = Function;
+    type NumberOf = Function;
+    type SlotOf = Function;
+    type ObjectOf = Function;
+    type Descent = Function;
+
+    fn decide(&self, condition: SExpr) -> bool {
+        let (way, is_broken) = self.next_decision();
+        if !is_broken {
+            self.assume(if way { condition } else { self.not(condition) });
+            self.look_whether_dead();
+        }
+        way
+    }
+
+    fn find(&self, property: &dyn Fn(&SExpr) -> SExpr) -> Option<SExpr> {
+        let (way, is_broken) = self.next_decision();
+        if way {
+            let found = self.any_slot();
+            if !is_broken {
+                self.assume(property(&found));
+                self.look_whether_dead();
+            }
+            return Some(found);
+        }
+        if !is_broken {
+            self.assume_for_all(1, 0, &|_| vec![], &|slots, _| self.not(property(&slots[0])));
+            self.look_whether_dead();
+        }
+        None
+    }
+
+    fn writes(&self) -> bool {
+        let mut run = self.run.borrow_mut();
+        let index = run.written;
+        run.written += 1;
+        self.broken != Some(Break::Write(index))
+    }
+
+    fn truth(&self, value: bool) -> SExpr {
+        let context = self.context.borrow();
+        if value { context.true_() } else { context.false_() }
+    }
+
+    fn not(&self, a: SExpr) -> SExpr {
+        self.context.borrow().not(a)
+    }
+
+    fn and(&self, a: SExpr, b: SExpr) -> SExpr {
+        self.context.borrow().and(a, b)
+    }
+
+    fn or(&self, a: SExpr, b: SExpr) -> SExpr {
+        self.context.borrow().or(a, b)
+    }
+
+    fn same_slot(&self, a: &SExpr, b: &SExpr) -> SExpr {
+        self.equal(*a, *b)
+    }
+
+    fn same_object(&self, a: &SExpr, b: &SExpr) -> SExpr {
+        self.equal(*a, *b)
+    }
+
+    fn home(&self, slot: &SExpr) -> SExpr {
+        let context = self.context.borrow();
+        context.list(vec![context.atom("home"), *slot])
+    }
+
+    fn no_slot(&self) -> SExpr {
+        self.context.borrow().atom("slot0")
+    }
+
+    fn no_object(&self) -> SExpr {
+        self.context.borrow().atom("object0")
+    }
+
+    /// The name prepared with [`Symbolic::fresh_object`].
+    fn new_object(&self, _kind: &SExpr, _start: &SExpr, _bytes: &SExpr) -> SExpr {
+        self.fresh.borrow().expect("a name has been prepared")
+    }
+
+    fn kind(&self, kind: Kind) -> SExpr {
+        self.context.borrow().numeral(kind as usize)
+    }
+
+    fn same_kind(&self, a: &SExpr, b: &SExpr) -> SExpr {
+        self.equal(*a, *b)
+    }
+
+    fn rights(&self, rights: Rights) -> SExpr {
+        self.context.borrow().binary(RIGHTS_BITS, rights.0)
+    }
+
+    fn common_rights(&self, a: &SExpr, b: &SExpr) -> SExpr {
+        match self.broken {
+            Some(Break::Masking) => *b,
+            _ => self.context.borrow().bvand(*a, *b),
+        }
+    }
+
+    fn within(&self, inner: &SExpr, outer: &SExpr) -> SExpr {
+        let context = self.context.borrow();
+        context.eq(context.bvand(*inner, *outer), *inner)
+    }
+
+    fn no_data(&self) -> SExpr {
+        self.number(0)
+    }
+
+    fn same_data(&self, a: &SExpr, b: &SExpr) -> SExpr {
+        self.equal(*a, *b)
+    }
+
+    fn number(&self, number: u64) -> SExpr {
+        self.context.borrow().numeral(number)
+    }
+
+    fn plus(&self, a: &SExpr, b: &SExpr) -> SExpr {
+        self.context.borrow().plus(*a, *b)
+    }
+
+    fn at_most(&self, a: &SExpr, b: &SExpr) -> SExpr {
+        self.context.borrow().lte(*a, *b)
+    }
+
+    /// Any number from `number` on: nothing proved depends on which.
+    fn align_up(&self, number: &SExpr, _unit: &SExpr) -> SExpr {
+        let aligned = self.any_number();
+        self.assume(self.at_most(number, &aligned));
+        aligned
+    }
+
+    fn rename_values(&self, map: &mut Function, old: &SExpr, new: &SExpr) {
+        let before = *map;
+        self.define(map, &[("k", self.slot)], &|k| {
+            let value = self.apply(&before, k);
+            self.choose(self.equal(value, *old), *new, value)
+        });
+    }
+
+    fn exchange_slots(&self, map: &mut Function, a: &SExpr, b: &SExpr) {
+        let before = *map;
+        self.define(map, &[("k", self.slot)], &|k| {
+            let value = self.apply(&before, &[self.exchanged(k[0], *a, *b)]);
+            self.exchanged(value, *a, *b)
+        });
+    }
+
+    fn is_below(&self, descent: &Function, _parent: &Function, upper: &SExpr, lower: &SExpr) -> SExpr {
+        self.apply(descent, &[*upper, *lower])
+    }
+
+    fn descent_add(&self, descent: &mut Function, new: &SExpr, parent: &SExpr) {
+        let before = *descent;
+        self.define(descent, &[("u", self.slot), ("l", self.slot)], &|k| {
+            let is_parent = self.equal(k[0], *parent);
+            let is_above = self.or(is_parent, self.apply(&before, &[k[0], *parent]));
+            let has_parent = self.not(self.equal(*parent, self.no_slot()));
+            let is_new = self.equal(k[1], *new);
+            self.choose(is_new, self.and(has_parent, is_above), self.apply(&before, k))
+        });
+    }
+
+    fn descent_remove(&self, descent: &mut Function, old: &SExpr) {
+        let before = *descent;
+        self.define(descent, &[("u", self.slot), ("l", self.slot)], &|k| {
+            let is_old = self.or(self.equal(k[0], *old), self.equal(k[1], *old));
+            self.and(self.not(is_old), self.apply(&before, k))
+        });
+    }
+
+    fn descent_exchange(&self, descent: &mut Function, a: &SExpr, b: &SExpr) {
+        let before = *descent;
+        self.define(descent, &[("u", self.slot), ("l", self.slot)], &|k| {
+            self.apply(&before, &[self.exchanged(k[0], *a, *b), self.exchanged(k[1], *a, *b)])
+        });
+    }
+}
+
+impl Map<Symbolic, SExpr, SExpr> for Function {
+    fn get(&self, x: &Symbolic, key: &SExpr) -> SExpr {
+        x.apply(self, &[*key])
+    }
+
+    fn set(&mut self, x: &Symbolic, key: &SExpr, value: SExpr) {
+        let before = *self;
+        x.define(self, &[("k", before.keys)], &|k| {
+            x.choose(x.equal(k[0], *key), value, x.apply(&before, k))
+        });
+    }
+}
