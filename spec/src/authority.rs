@@ -29,7 +29,6 @@ pub mod message;
 use crate::algebra::{Algebra, Kind};
 
 /// A capability.
-#[derive(Debug)]
 pub struct Cap<A: Algebra> {
     /// What kind it is; [`Kind::Null`] for none.
     pub kind: A::Kind,

@@ -9,6 +9,7 @@
 //! - [`authority`]: capabilities, derivation, rights, memory, and every change of them as a bounded step. It is
 //!   written over an [`algebra`] and has two readings.
 //! - [`concrete`]: the reading that runs.
+//! - [`system`]: everything else, executable only.
 //! - [`theorems`]: the reading that is proved about, and what is proved.
 
 #![forbid(unsafe_code)]
@@ -16,4 +17,5 @@
 pub mod algebra;
 pub mod authority;
 pub mod concrete;
+pub mod system;
 pub mod theorems;

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The executable specification: a whole system, and what a system call does to it.
+//!
+//! The state is who holds which capabilities ([`crate::authority`]) and, for each kind of object, what it is doing. Time
+//! and the choice of who runs next are not decided here: [`System::may_run`] says who may, and the state has a place for
+//! who does. Nothing here is about program counters.
+//!
+//! A system call ([`System::system_call`]) takes its arguments from the registers and the IPC buffer of the running
+//! thread and leaves its results in those of the threads concerned. It is atomic here; the kernel may interrupt it and
+//! have it repeated, but must end in the same state.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`lookup`] | addresses of capabilities (`syscalls.md` §5) |
+//! | [`call`] | the eleven system calls and their phases (`syscalls.md` §7, §9) |
+//! | [`endpoint`], [`notification`], [`reply`] | rendezvous, signals, answers |
+//! | [`transfer`] | what a message takes along (`syscalls.md` §11) |
+//! | [`cnode`], [`untyped`], [`tcb`], [`sched_context`] | invocations, with their errors in order |
+//! | [`destroy`] | what happens when the last capability to an object goes (`semantics.md` §4) |
+//!
+//! What is not written yet says so by [`NotCovered`].
+
+pub mod call;
+pub mod cnode;
+pub mod destroy;
+pub mod endpoint;
+pub mod error;
+pub mod lookup;
+pub mod notification;
+pub mod reply;
+pub mod sched_context;
+pub mod tcb;
+pub mod transfer;
+pub mod untyped;
+
+use crate::algebra::Kind;
+use crate::authority::Authority;
+use crate::concrete::{Concrete, Object, Slot};
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// This is beyond what the specification says so far.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct NotCovered(pub &'static str);
+
+/// A capability.
+pub type Cap = crate::authority::Cap<Concrete>;
+
+/// What a thread is doing.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum Activity {
+    /// Nothing, until somebody resumes it.
+    #[default]
+    Inactive,
+    /// It can run.
+    Runnable,
+    /// It waits to send, or for somebody to take its call.
+    Sending,
+    /// It waits for a message, perhaps with this reply object to answer it through.
+    Receiving(Option<Object>),
+    /// It waits for the answer to its call.
+    Calling,
+    /// It waits for a signal.
+    Waiting,
+}
+
+/// What a queued sender sends with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sending {
+    /// The badge of its capability.
+    pub badge: u64,
+    /// Its rights.
+    pub rights: crate::algebra::Rights,
+    /// Whether it waits for an answer.
+    pub is_call: bool,
+}
+
+/// The registers that system calls read and write.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Registers {
+    /// Capability in, badge out.
+    pub capability: u64,
+    /// Message info in and out.
+    pub info: u64,
+    /// The first words of the message.
+    pub words: [u64; 4],
+    /// The reply object.
+    pub reply: u64,
+    /// Where the first phase of NBSendRecv sends.
+    pub send_to: u64,
+}
+
+/// A thread.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Thread {
+    /// What it is doing.
+    pub activity: Activity,
+    /// What it sends with, while it waits to send.
+    pub sending: Sending,
+    /// Its priority.
+    pub priority: u8,
+    /// The highest priority it can give away.
+    pub max_controlled_priority: u8,
+    /// Its registers.
+    pub registers: Registers,
+    /// Where its IPC buffer is in its address space; 0 for none.
+    pub buffer: u64,
+    /// Its scheduling context.
+    pub context: Option<Object>,
+    /// Its bound notification.
+    pub notification: Option<Object>,
+}
+
+/// An endpoint: who waits there, first come first served among those of equal priority. All of them send, or all
+/// receive.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Endpoint {
+    /// Who waits, first one first.
+    pub queue: Vec<Object>,
+}
+
+/// A notification.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Notification {
+    /// The signals that nobody has taken, if there are any.
+    pub word: Option<u64>,
+    /// Who waits, first one first.
+    pub queue: Vec<Object>,
+    /// The thread bound to it.
+    pub thread: Option<Object>,
+    /// The scheduling context that it lends.
+    pub context: Option<Object>,
+}
+
+/// A scheduling context.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Context {
+    /// Whether it has been configured: a thread without time does not run.
+    pub active: bool,
+    /// The thread that runs on it.
+    pub thread: Option<Object>,
+    /// The notification that lends it.
+    pub notification: Option<Object>,
+    /// The calls along which it has travelled, last one last: reply objects, whose callers get it back.
+    pub calls: Vec<Object>,
+}
+
+/// A system.
+#[derive(Clone)]
+pub struct System {
+    /// The algebra in which the authority part is read.
+    pub x: Concrete,
+    /// Who may do what.
+    pub authority: Authority<Concrete>,
+    /// The threads.
+    pub threads: BTreeMap<Object, Thread>,
+    /// The endpoints.
+    pub endpoints: BTreeMap<Object, Endpoint>,
+    /// The notifications.
+    pub notifications: BTreeMap<Object, Notification>,
+    /// The scheduling contexts.
+    pub contexts: BTreeMap<Object, Context>,
+    /// What user level has in its memory, word by word, as far as it matters here: the IPC buffers.
+    pub memory: BTreeMap<u64, u64>,
+    /// Where ordinary memory is; the rest is devices'.
+    pub ram: Range<u64>,
+    /// The thread that runs.
+    pub current: Option<Object>,
+}
+
+/// The CSpace's slot of a thread.
+pub const CSPACE: u64 = 0;
+/// The IPC buffer's slot of a thread.
+pub const BUFFER: u64 = 2;
+/// The fault handler's slot of a thread.
+pub const FAULT_HANDLER: u64 = 3;
+/// Log2 of the size of a slot (`objects.md` §2).
+pub const SLOT_BITS: u32 = 5;
+
+impl System {
+    /// The capability in a slot.
+    #[must_use]
+    pub fn cap(&self, slot: &Slot) -> Cap {
+        self.authority.cap(&self.x, slot)
+    }
+
+    /// A thread. There is one: whoever asks has its name from a capability or a queue.
+    #[must_use]
+    pub fn thread(&self, thread: Object) -> &Thread {
+        &self.threads[&thread]
+    }
+
+    /// A thread, to be changed.
+    pub fn thread_mut(&mut self, thread: Object) -> &mut Thread {
+        self.threads.get_mut(&thread).expect("a live thread")
+    }
+
+    /// A slot of a thread.
+    #[must_use]
+    pub const fn slot_of(thread: Object, index: u64) -> Slot {
+        Slot { home: thread, index }
+    }
+
+    /// Whether a thread can run now as far as it and its time are concerned.
+    #[must_use]
+    pub fn is_schedulable(&self, thread: Object) -> bool {
+        let Thread { activity, context, .. } = self.thread(thread);
+        *activity == Activity::Runnable && context.is_some_and(|context| self.contexts[&context].active)
+    }
+
+    /// Whether `next` may run next: a thread of the highest priority among those that can run; or nobody, if none can.
+    #[must_use]
+    pub fn may_run(&self, next: Option<Object>) -> bool {
+        let can_run = |thread: &Object| self.is_schedulable(*thread);
+        let highest = self.threads.keys().copied().filter(can_run).map(|thread| self.thread(thread).priority).max();
+        match next {
+            None => highest.is_none(),
+            Some(next) => {
+                self.threads.contains_key(&next)
+                    && can_run(&next)
+                    && Some(self.thread(next).priority) == highest
+            }
+        }
+    }
+
+    /// A live object's size in bytes.
+    #[must_use]
+    pub fn bytes(&self, object: Object) -> u64 {
+        use crate::algebra::Algebra;
+        self.x.of(&self.authority.bytes, &object)
+    }
+
+    /// Whether an object is made of device memory.
+    #[must_use]
+    pub fn is_device(&self, object: Object) -> bool {
+        use crate::algebra::Algebra;
+        let start: u64 = self.x.of(&self.authority.start, &object);
+        !self.ram.contains(&start)
+    }
+
+    /// Puts a thread into a queue, behind those of its priority.
+    fn enqueue(&mut self, thread: Object, queue: impl Fn(&mut Self) -> &mut Vec<Object>) {
+        let priority = self.thread(thread).priority;
+        let waiting = queue(self).clone();
+        let place = waiting.iter().position(|other| self.thread(*other).priority < priority);
+        queue(self).insert(place.unwrap_or(waiting.len()), thread);
+    }
+
+    /// Ends whatever a thread waits for; it is Inactive then. Nothing happens to one that does not wait.
+    pub fn cancel(&mut self, thread: Object) {
+        match self.thread(thread).activity {
+            Activity::Inactive | Activity::Runnable => return,
+            Activity::Calling => self.cut_call(thread),
+            Activity::Sending | Activity::Receiving(_) | Activity::Waiting => {
+                for endpoint in self.endpoints.values_mut() {
+                    endpoint.queue.retain(|waiting| *waiting != thread);
+                }
+                for notification in self.notifications.values_mut() {
+                    notification.queue.retain(|waiting| *waiting != thread);
+                }
+            }
+        }
+        self.thread_mut(thread).activity = Activity::Inactive;
+    }
+
+    /// Moves a scheduling context to a thread, which has none.
+    pub fn give_context(&mut self, context: Object, to: Object) {
+        if let Some(from) = self.contexts.get_mut(&context).expect("a live context").thread.replace(to) {
+            self.thread_mut(from).context = None;
+        }
+        self.thread_mut(to).context = Some(context);
+    }
+
+    /// Takes a scheduling context from the thread that has it.
+    pub fn take_context(&mut self, context: Object) {
+        if let Some(thread) = self.contexts.get_mut(&context).expect("a live context").thread.take() {
+            self.thread_mut(thread).context = None;
+        }
+    }
+
+    /// Whether a capability is to something of a kind.
+    #[must_use]
+    pub fn is(cap: &Cap, kind: Kind) -> bool {
+        cap.kind == kind
+    }
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! System calls: a phase that sends, a phase that receives, or both (`syscalls.md` §7, §9).
+
+use super::error::{Error, LookupFailure};
+use super::{Activity, Cap, FAULT_HANDLER, NotCovered, System};
+use crate::algebra::{Kind, Rights};
+use crate::concrete::{Object, Slot};
+use keel_abi::message::MessageInfo;
+use keel_abi::syscall;
+
+/// How a phase sends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sends {
+    /// Waits until it can.
+    Blocking,
+    /// Gives up if it cannot.
+    NonBlocking,
+    /// Waits, and then for the answer.
+    Calling,
+    /// Gives up if it cannot, and lends its time: the first of two phases.
+    First,
+}
+
+/// A message to an object.
+pub struct Message {
+    /// Who sends it.
+    pub sender: Object,
+    /// The invoked capability.
+    pub slot: Slot,
+    /// What is wanted.
+    pub label: u64,
+    /// How many words.
+    pub length: u64,
+    /// The extra capabilities.
+    pub caps: Vec<Slot>,
+}
+
+/// What an invocation answers.
+pub type Answer = Result<Vec<u64>, Error>;
+
+impl System {
+    /// The running thread makes the system call with this number.
+    pub fn system_call(&mut self, number: i64) -> Result<(), NotCovered> {
+        let Some(thread) = self.current else { return Ok(()) };
+        let registers = self.thread(thread).registers;
+        let (capability, reply) = (registers.capability, registers.reply);
+        match number {
+            syscall::CALL => self.send(thread, capability, Sends::Calling),
+            syscall::SEND => self.send(thread, capability, Sends::Blocking),
+            syscall::NB_SEND => self.send(thread, capability, Sends::NonBlocking),
+            syscall::REPLY_RECV => {
+                self.send(thread, reply, Sends::First)?;
+                self.receive(thread, capability, true, true)
+            }
+            syscall::NB_SEND_RECV => {
+                self.send(thread, registers.send_to, Sends::First)?;
+                self.receive(thread, capability, true, true)
+            }
+            syscall::NB_SEND_WAIT => {
+                self.send(thread, reply, Sends::First)?;
+                self.receive(thread, capability, true, false)
+            }
+            syscall::RECV => self.receive(thread, capability, true, true),
+            syscall::NB_RECV => self.receive(thread, capability, false, true),
+            syscall::WAIT => self.receive(thread, capability, true, false),
+            syscall::NB_WAIT => self.receive(thread, capability, false, false),
+            syscall::YIELD => Ok(()),
+            _ => Err(NotCovered("other system calls")),
+        }
+    }
+
+    /// `thread` has made a mistake that its handler is told about. Only the case without a handler is written: it stops.
+    fn fault(&mut self, thread: Object) -> Result<(), NotCovered> {
+        if self.cap(&Self::slot_of(thread, FAULT_HANDLER)).kind != Kind::Null {
+            return Err(NotCovered("fault messages"));
+        }
+        self.thread_mut(thread).activity = Activity::Inactive;
+        Ok(())
+    }
+
+    fn send(&mut self, thread: Object, address: u64, how: Sends) -> Result<(), NotCovered> {
+        let waits = matches!(how, Sends::Blocking | Sends::Calling);
+        let message = self.lookup(thread, address).and_then(|slot| self.message(thread, slot));
+        let Ok(message) = message else {
+            return if waits { self.fault(thread) } else { Ok(()) };
+        };
+        let cap = self.cap(&message.slot);
+        let may_write = cap.rights.has(Rights::WRITE);
+        let answer = match cap.kind {
+            Kind::Endpoint if may_write => {
+                return self.send_to_endpoint(thread, &cap, how, &message.caps);
+            }
+            Kind::Notification if may_write => self.signal(cap.object, cap.data).map(|()| vec![]).map_err(Error::from),
+            Kind::Reply => self.reply(thread, &cap, &message.caps).map(|()| vec![]).map_err(Error::from),
+            _ if how == Sends::First && is_left_alone(&cap) => Err(Error::InvalidCapability(0)),
+            _ => self.invoke(&cap, &message),
+        };
+        if let Err(Error::Open(open)) = answer {
+            return Err(open);
+        }
+        if how == Sends::Calling && self.threads.contains_key(&thread) {
+            self.answer(thread, answer);
+        }
+        Ok(())
+    }
+
+    /// Writes what an invocation answers to its caller.
+    fn answer(&mut self, thread: Object, answer: Answer) {
+        let is_error = answer.is_err();
+        let (label, mut words) = answer.map_or_else(Error::answer, |words| (0, words));
+        if is_error && self.receive_buffer(thread).is_none() {
+            words.truncate(4);
+        }
+        for (index, word) in words.iter().enumerate() {
+            self.write_word(thread, index as u64, *word);
+        }
+        let registers = &mut self.thread_mut(thread).registers;
+        registers.capability = 0;
+        registers.info = MessageInfo::new(label, 0, 0, words.len()).word();
+    }
+
+    /// The message that the registers and the buffer of `thread` hold, to the capability in `slot`.
+    fn message(&self, thread: Object, slot: Slot) -> Result<Message, LookupFailure> {
+        let info = MessageInfo(self.thread(thread).registers.info);
+        let caps = match self.send_buffer(thread) {
+            Some(_) => self.extra_caps(thread)?,
+            None => vec![],
+        };
+        let length = self.usable_length(info, self.send_buffer(thread).is_some());
+        Ok(Message { sender: thread, slot, label: info.label(), length, caps })
+    }
+
+    fn invoke(&mut self, cap: &Cap, message: &Message) -> Answer {
+        match cap.kind {
+            Kind::Untyped => self.invoke_untyped(message),
+            Kind::CNode => self.invoke_cnode(message),
+            Kind::Tcb => self.invoke_tcb(cap.object, message),
+            Kind::SchedContext => self.invoke_sched_context(cap.object, message),
+            Kind::Null | Kind::Zombie | Kind::Endpoint | Kind::Notification => Err(Error::InvalidCapability(0)),
+            Kind::Frame | Kind::Table | Kind::VSpace | Kind::AsidPool => {
+                Err(NotCovered("address spaces").into())
+            }
+            Kind::IrqHandler | Kind::IrqControl => Err(NotCovered("interrupts").into()),
+            Kind::Authority | Kind::Reply => Err(NotCovered("time and domains").into()),
+        }
+    }
+
+    fn receive(
+        &mut self,
+        thread: Object,
+        address: u64,
+        waits: bool,
+        with_reply: bool,
+    ) -> Result<(), NotCovered> {
+        let Ok(slot) = self.lookup(thread, address) else { return self.fault(thread) };
+        let cap = self.cap(&slot);
+        if !cap.rights.has(Rights::READ) {
+            return self.fault(thread);
+        }
+        match cap.kind {
+            Kind::Endpoint => {
+                let reply = if with_reply {
+                    match self.lookup(thread, self.thread(thread).registers.reply).map(|slot| self.cap(&slot)) {
+                        Ok(reply) if reply.kind == Kind::Reply => Some(reply.object),
+                        _ => return self.fault(thread),
+                    }
+                } else {
+                    None
+                };
+                self.receive_from_endpoint(thread, slot, waits, reply)
+            }
+            Kind::Notification => match self.notifications[&cap.object].thread {
+                Some(bound) if bound != thread => self.fault(thread),
+                _ => {
+                    self.wait_for_signal(thread, cap.object, waits);
+                    Ok(())
+                }
+            },
+            _ => self.fault(thread),
+        }
+    }
+}
+
+/// What the first of two phases does not invoke.
+const fn is_left_alone(cap: &Cap) -> bool {
+    matches!(cap.kind, Kind::Tcb | Kind::CNode | Kind::SchedContext)
+        || matches!(cap.object, Object::Domains | Object::Core(_))
+}
+
+impl Message {
+    /// The message has at least so many words.
+    pub const fn require(&self, words: u64) -> Result<(), Error> {
+        if self.length < words { Err(Error::TruncatedMessage) } else { Ok(()) }
+    }
+
+    /// The slot of an extra capability.
+    pub fn extra(&self, index: usize) -> Result<Slot, Error> {
+        self.caps.get(index).copied().ok_or(Error::TruncatedMessage)
+    }
+}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Rendezvous at an endpoint (`syscalls.md` §8 and §9.1).
+//!
+//! Who comes first waits. When sender and receiver meet, the message goes across; a caller then waits for its answer,
+//! if the receiver brought a reply object and the caller's capability has Grant or GrantReply, and stops otherwise.
+
+use super::call::Sends;
+use super::{Activity, Cap, NotCovered, Sending, System};
+use crate::algebra::Rights;
+use crate::concrete::{Object, Slot};
+
+impl System {
+    /// `sender` sends its message through an endpoint capability.
+    pub(super) fn send_to_endpoint(
+        &mut self,
+        sender: Object,
+        cap: &Cap,
+        how: Sends,
+        caps: &[Slot],
+    ) -> Result<(), NotCovered> {
+        let is_call = how == Sends::Calling;
+        let Some(receiver) = self.first_at(cap.object, |activity| matches!(activity, Activity::Receiving(_)))
+        else {
+            if matches!(how, Sends::Blocking | Sends::Calling) {
+                let thread = self.thread_mut(sender);
+                thread.sending = Sending { badge: cap.data, rights: cap.rights, is_call };
+                thread.activity = Activity::Sending;
+                self.enqueue(sender, |system| system.queue_of_endpoint(cap.object));
+            }
+            return Ok(());
+        };
+        let Activity::Receiving(reply) = self.thread(receiver).activity else { return Ok(()) };
+        self.transfer(sender, receiver, cap.object, cap.data, cap.rights, Some(caps));
+        self.authority.received(&self.x, &receiver);
+        self.thread_mut(receiver).activity = Activity::Runnable;
+        let lends = matches!(how, Sends::Calling | Sends::First);
+        if is_call {
+            self.begin_call(sender, receiver, reply, cap.rights);
+        } else if let Some(context) = self.thread(sender).context.filter(|_| lends) {
+            if self.thread(receiver).context.is_none() {
+                self.give_context(context, receiver);
+            }
+        }
+        Ok(())
+    }
+
+    /// `receiver` receives through the endpoint capability in `through`.
+    pub(super) fn receive_from_endpoint(
+        &mut self,
+        receiver: Object,
+        through: Slot,
+        waits: bool,
+        reply: Option<Object>,
+    ) -> Result<(), NotCovered> {
+        let endpoint = self.cap(&through).object;
+        if let Some(user) = reply.and_then(|reply| self.user_of_reply(reply)) {
+            self.cancel(user);
+        }
+        if let Some(notification) = self.thread(receiver).notification {
+            if self.notifications[&notification].word.is_some() {
+                self.take_signal(receiver, notification);
+                return Ok(());
+            }
+            if waits {
+                self.return_lent_context(receiver, notification);
+            }
+        }
+        self.authority.receive(&self.x, &receiver, &through).expect("the right to read was checked");
+        let Some(sender) = self.first_at(endpoint, |activity| activity == Activity::Sending) else {
+            if waits {
+                self.thread_mut(receiver).activity = Activity::Receiving(reply);
+                self.enqueue(receiver, |system| system.queue_of_endpoint(endpoint));
+            } else {
+                self.authority.received(&self.x, &receiver);
+                self.thread_mut(receiver).registers.capability = 0;
+            }
+            return Ok(());
+        };
+        let Sending { badge, rights, is_call } = self.thread(sender).sending;
+        self.transfer(sender, receiver, endpoint, badge, rights, None);
+        self.authority.received(&self.x, &receiver);
+        self.thread_mut(sender).activity = Activity::Runnable;
+        if is_call {
+            self.begin_call(sender, receiver, reply, rights);
+        }
+        Ok(())
+    }
+
+    /// The message of `caller` has been taken by `callee`.
+    fn begin_call(&mut self, caller: Object, callee: Object, reply: Option<Object>, rights: Rights) {
+        let can_be_answered = rights.has(Rights::GRANT) || rights.has(Rights::GRANT_REPLY);
+        let Some(reply) = reply.filter(|_| can_be_answered) else {
+            self.thread_mut(caller).activity = Activity::Inactive;
+            return;
+        };
+        self.authority.call(&self.x, &reply, &caller).expect("the reply object is free");
+        self.thread_mut(caller).activity = Activity::Calling;
+        if let Some(context) = self.thread(caller).context
+            && self.thread(callee).context.is_none()
+        {
+            self.contexts.get_mut(&context).expect("a live context").calls.push(reply);
+            self.give_context(context, callee);
+        }
+    }
+
+    /// Takes the first of those who wait at an endpoint out of the queue, if they wait for that.
+    fn first_at(&mut self, endpoint: Object, what: impl Fn(Activity) -> bool) -> Option<Object> {
+        let first = *self.endpoints[&endpoint].queue.first()?;
+        what(self.thread(first).activity).then(|| self.queue_of_endpoint(endpoint).remove(0))
+    }
+
+    pub(super) fn queue_of_endpoint(&mut self, endpoint: Object) -> &mut Vec<Object> {
+        &mut self.endpoints.get_mut(&endpoint).expect("a live endpoint").queue
+    }
+
+    /// CancelBadgedSends: everybody who waits to send with this badge repeats its system call.
+    pub(super) fn cancel_badged_sends(&mut self, endpoint: Object, badge: u64) {
+        let waiting = self.endpoints[&endpoint].queue.clone();
+        let is_meant = |system: &Self, thread: Object| {
+            let Some(thread) = system.threads.get(&thread) else { return false };
+            thread.activity == Activity::Sending && thread.sending.badge == badge
+        };
+        for thread in waiting {
+            if is_meant(self, thread) {
+                self.restart(thread);
+            }
+        }
+    }
+
+    /// A thread does not wait any more, and repeats the system call for which it did.
+    pub(super) fn restart(&mut self, thread: Object) {
+        self.cancel(thread);
+        self.thread_mut(thread).activity = Activity::Runnable;
+    }
+}
