@@ -217,9 +217,9 @@ pub fn first_child<A: Arch>(store: &Store<A>, slot: Ref<Slot>) -> Option<Ref<Slo
     is_parent::<A>(&store[slot], &store[next]).then_some(next)
 }
 
-/// Whether `child`, which stands behind `parent` with only descendants of it between, is a descendant as
-/// well.
-fn is_parent<A: Arch>(parent: &Slot, child: &Slot) -> bool {
+/// Whether `child`, which stands somewhere behind `parent`, can be below it: it is if all that stand between can be too
+/// (D2).
+pub fn is_parent<A: Arch>(parent: &Slot, child: &Slot) -> bool {
     if !parent.node.is_original() || !same_region::<A>(parent.cap(), child.cap()) {
         return false;
     }

@@ -64,35 +64,33 @@ impl<A: Algebra> Authority<A> {
         data: Option<&A::Data>,
     ) -> Outcome<Cap<A>> {
         let mut copy = self.cap(x, source);
-        let knows_rights = [Kind::Endpoint, Kind::Notification, Kind::Reply, Kind::Frame];
-        if x.decide(one_of(x, &copy.kind, &knows_rights)) {
-            copy.rights = x.common_rights(&copy.rights, mask);
+        let is = |kinds: &[Kind]| x.decide(one_of(x, &copy.kind, kinds));
+        if is(&[Kind::IrqControl, Kind::Zombie]) {
+            return Err(Refusal::Illegal);
         }
-        if let Some(data) = data {
-            if x.decide(one_of(x, &copy.kind, &[Kind::Endpoint, Kind::Notification])) {
+        if is(&[Kind::Untyped]) {
+            return if self.has_children(x, source) { Err(Refusal::HasChildren) } else { Ok(copy) };
+        }
+        if is(&[Kind::Endpoint, Kind::Notification]) {
+            copy.rights = x.common_rights(&copy.rights, mask);
+            if let Some(data) = data {
                 if x.decide(x.not(x.same_data(&copy.data, &x.no_data()))) {
                     return Err(Refusal::Illegal);
                 }
                 copy.data = data.clone();
-            } else if x.decide(x.same_kind(&copy.kind, &x.kind(Kind::CNode))) {
-                copy.data = data.clone();
             }
-        }
-        if x.decide(one_of(x, &copy.kind, &[Kind::IrqControl, Kind::Zombie])) {
-            return Err(Refusal::Illegal);
-        }
-        if x.decide(x.same_kind(&copy.kind, &x.kind(Kind::Untyped))) && self.has_children(x, source) {
-            return Err(Refusal::HasChildren);
-        }
-        if x.decide(x.same_kind(&copy.kind, &x.kind(Kind::Frame))) {
+        } else if is(&[Kind::Reply]) {
+            copy.rights = x.common_rights(&copy.rights, mask);
+        } else if is(&[Kind::Frame]) {
             // The copy is not mapped; and there is no writing without reading.
             copy.data = x.no_data();
+            copy.rights = x.common_rights(&copy.rights, mask);
             if x.decide(x.not(x.within(&x.rights(Rights::READ), &copy.rights))) {
                 copy.rights = x.rights(Rights::default());
             }
-        }
-        let is_mapping = one_of(x, &copy.kind, &[Kind::Table, Kind::VSpace]);
-        if x.decide(is_mapping) && x.decide(x.same_data(&copy.data, &x.no_data())) {
+        } else if is(&[Kind::CNode]) {
+            copy.data = data.unwrap_or(&copy.data).clone();
+        } else if is(&[Kind::Table, Kind::VSpace]) && x.decide(x.same_data(&copy.data, &x.no_data())) {
             return Err(Refusal::Illegal);
         }
         Ok(copy)

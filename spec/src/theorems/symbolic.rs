@@ -262,9 +262,11 @@ impl Symbolic {
         self.context.borrow_mut().check().expect("the solver answers")
     }
 
-    /// Whether what the run has assumed excludes itself.
+    /// Whether what the run has assumed excludes itself: nobody ever goes this way.
     pub fn is_dead(&self) -> bool {
-        self.run.borrow().dead
+        let dead = self.is_possible() == Response::Unsat;
+        self.run.borrow_mut().dead = dead;
+        dead
     }
 
     /// The decisions that the run has taken.
@@ -277,13 +279,6 @@ impl Symbolic {
         let mut context = self.context.borrow_mut();
         let value = context.numeral(milliseconds);
         context.set_option(":timeout", value).expect("the solver takes an option");
-    }
-
-    /// Whether the run still goes a way that somebody may go; asked after each decision.
-    fn look_whether_dead(&self) {
-        if self.scope == Scope::Any && !self.is_dead() && self.is_possible() == Response::Unsat {
-            self.run.borrow_mut().dead = true;
-        }
     }
 
     /// How many decisions and how many writes the run had so far.
@@ -362,8 +357,7 @@ impl Symbolic {
             return (way, true);
         }
         if index >= run.script.len() {
-            let to_be_tried = !run.dead;
-            run.script.push(to_be_tried);
+            run.script.push(true);
         }
         (run.script[index], false)
     }
@@ -416,7 +410,6 @@ impl Algebra for Symbolic {
         let (way, is_broken) = self.next_decision();
         if !is_broken {
             self.assume(if way { condition } else { self.not(condition) });
-            self.look_whether_dead();
         }
         way
     }
@@ -427,13 +420,11 @@ impl Algebra for Symbolic {
             let found = self.any_slot();
             if !is_broken {
                 self.assume(property(&found));
-                self.look_whether_dead();
             }
             return Some(found);
         }
         if !is_broken {
             self.assume_for_all(1, 0, &|_| vec![], &|slots, _| self.not(property(&slots[0])));
-            self.look_whether_dead();
         }
         None
     }

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! From the kernel's memory to a state of the specification.
+//!
+//! Everything is found in the map of what lives, as in [`keel_kernel::host::check`], not by following the kernel's own
+//! pointers. Physical addresses name objects on both sides. What the kernel encodes is decoded here: packed
+//! capabilities, the derivation tree as a list with flags, queues as balanced trees, what a reply object points to.
+
+use keel_kernel::Kernel;
+use keel_kernel::arch::Arch;
+use keel_kernel::cap::{Cap, Rights as KernelRights, VmRights};
+use keel_kernel::cdt::{self, Flags};
+use keel_kernel::cspace::Slot as KernelSlot;
+use keel_kernel::host::check::{Survey, tree};
+use keel_kernel::host::world::boot::{RAM_BASE, RAM_BITS};
+use keel_kernel::host::{Host, MAX_IRQ};
+use keel_kernel::object::tcb::TcbSlot;
+use keel_kernel::object::{Tcb, ThreadState, extent};
+use keel_kernel::store::{Kind as RegionKind, Ref, Store};
+use keel_kernel::units::{Irq, KernelAddr, PhysAddr};
+use keel_spec::algebra::{Algebra, Kind, Rights};
+use keel_spec::authority;
+use keel_spec::concrete::{Concrete, Object, Slot};
+use keel_spec::system::lookup::guard_word;
+use keel_spec::system::{
+    Activity, Context, Endpoint, Notification, NotCovered, Registers, Sending, System, Thread,
+};
+use std::collections::BTreeMap;
+
+/// Words of an IPC buffer.
+const BUFFER_WORDS: u64 = 128;
+
+/// The state of the specification that the kernel is in. None while something is being taken apart: the
+/// specification's operations are never seen half done.
+pub fn abstraction(kernel: &mut Kernel<Host>) -> Result<System, NotCovered> {
+    let survey = Survey::of(kernel);
+    let mut system = System {
+        x: Concrete::default(),
+        authority: Concrete::nothing(),
+        threads: BTreeMap::new(),
+        endpoints: BTreeMap::new(),
+        notifications: BTreeMap::new(),
+        contexts: BTreeMap::new(),
+        memory: BTreeMap::new(),
+        ram: RAM_BASE.0..RAM_BASE.0 + (1 << RAM_BITS),
+        current: kernel.core.current.map(object),
+    };
+    capabilities(kernel, &survey, &mut system)?;
+    threads(kernel, &survey, &mut system);
+    others(kernel, &survey, &mut system);
+    Ok(system)
+}
+
+/// The name of a kernel object.
+fn object<T>(object: Ref<T>) -> Object {
+    Object::At(Store::<Host>::physical(object.address()).0)
+}
+
+// --- capabilities ------------------------------------------------------------------------------------------------------
+
+fn capabilities(kernel: &mut Kernel<Host>, survey: &Survey, system: &mut System) -> Result<(), NotCovered> {
+    let (parents, names) = (parents(kernel, survey), names(kernel, survey));
+    for &place in &survey.slots {
+        let raw = kernel.store[place];
+        let slot = names[&place];
+        let cap = cap(&system.x, raw.cap())?;
+        let (x, s) = (&system.x, &mut system.authority);
+        let named = cap.object;
+        x.put(&mut s.kind, &slot, cap.kind);
+        x.put(&mut s.object, &slot, named);
+        x.put(&mut s.data, &slot, cap.data);
+        x.put(&mut s.rights, &slot, cap.rights);
+        x.put(&mut s.watermark, &slot, cap.watermark);
+        let is_original = [Flags::ORIGINAL, Flags::BADGED_ORIGINAL].contains(&raw.node.flags());
+        x.put(&mut s.original, &slot, is_original);
+        x.put(&mut s.parent, &slot, parents.get(&place).map_or_else(Slot::default, |parent| names[parent]));
+        x.set(&mut s.live, &named, cap.kind);
+        x.set(&mut s.holder, &named, slot);
+        let (start, bytes) = extent::<Host>(raw.cap()).unwrap_or((PhysAddr(0), 0));
+        x.set(&mut s.start, &named, start.0);
+        x.set(&mut s.bytes, &named, bytes);
+    }
+    for &reply in &survey.replies {
+        if let Some(caller) = kernel.store[reply].tcb
+            && kernel.store[caller].state == ThreadState::BlockedOnReply
+        {
+            let (x, s) = (&system.x, &mut system.authority);
+            x.set(&mut s.caller, &object(reply), object(caller));
+            x.set(&mut s.awaits, &object(caller), object(reply));
+        }
+    }
+    Ok(())
+}
+
+/// What a packed capability means.
+fn cap(x: &Concrete, cap: Cap) -> Result<authority::Cap<Concrete>, NotCovered> {
+    let all = |kind, object| (kind, object, 0, Rights::ALL, 0);
+    let (kind, object, data, rights, watermark) = match cap {
+        Cap::Null => (Kind::Null, Object::None, 0, Rights::default(), 0),
+        Cap::Untyped(c) => {
+            let region = Object::Region { base: c.base.0, bytes: 1 << c.bits, serial: x.next_serial() };
+            (Kind::Untyped, region, 0, Rights::ALL, c.watermark)
+        }
+        Cap::Endpoint(c) => (Kind::Endpoint, object(c.object), c.badge, rights_of(c.rights), 0),
+        Cap::Notification(c) => (Kind::Notification, object(c.object), c.badge, rights_of(c.rights), 0),
+        Cap::Reply { object: reply, rights } => (Kind::Reply, object(reply), 0, rights_of(rights), 0),
+        Cap::CNode(c) => {
+            let guard = guard_word(c.guard, u64::from(c.guard_bits));
+            (Kind::CNode, object(c.slots), guard, Rights::ALL, 0)
+        }
+        Cap::Tcb(tcb) => all(Kind::Tcb, object(tcb)),
+        Cap::SchedContext { object: context, .. } => all(Kind::SchedContext, object(context)),
+        Cap::SchedControl { core } => all(Kind::Authority, Object::Core(u64::from(core))),
+        Cap::DomainSet => all(Kind::Authority, Object::Domains),
+        Cap::AsidControl => all(Kind::Authority, Object::Asids),
+        Cap::IrqControl => all(Kind::IrqControl, Object::IrqControl),
+        Cap::IrqHandler(irq) => all(Kind::IrqHandler, Object::Irq(u64::from(irq.0))),
+        Cap::Zombie(_) => return Err(NotCovered("states in which something is being taken apart")),
+        Cap::Frame(c) => {
+            let rights = match c.rights {
+                VmRights::KernelOnly => Rights::default(),
+                VmRights::ReadOnly => Rights::READ,
+                VmRights::ReadWrite => Rights::READ_WRITE,
+            };
+            (Kind::Frame, Object::At(c.base.0), mapping(c.mapping), rights, 0)
+        }
+        Cap::Table(c) => (Kind::Table, object(c.table), mapping(c.mapping), Rights::ALL, 0),
+        Cap::VSpace(c) => (Kind::VSpace, object(c.root), u64::from(c.asid), Rights::ALL, 0),
+        Cap::AsidPool { pool, base } => (Kind::AsidPool, object(pool), u64::from(base), Rights::ALL, 0),
+        Cap::Machine(_) => return Err(NotCovered("capabilities of one machine only")),
+    };
+    Ok(authority::Cap { kind, object, data, rights, watermark })
+}
+
+const fn mapping(mapping: keel_kernel::cap::Mapping) -> u64 {
+    (mapping.asid as u64) << 48 | mapping.address.0
+}
+
+fn rights_of(rights: KernelRights) -> Rights {
+    let bits = [KernelRights::WRITE, KernelRights::READ, KernelRights::GRANT, KernelRights::GRANT_REPLY];
+    let bit = |(place, right): (usize, &KernelRights)| u8::from(rights.has(*right)) << place;
+    Rights(bits.iter().enumerate().map(bit).sum())
+}
+
+/// Where each slot with something in it lies.
+fn names(kernel: &mut Kernel<Host>, survey: &Survey) -> BTreeMap<Ref<KernelSlot>, Slot> {
+    let irq_slots: BTreeMap<_, _> = (0..=MAX_IRQ.0)
+        .filter_map(|irq| Some((kernel.interrupts.slot(Irq(irq))?, u64::from(irq))))
+        .collect();
+    let name = |slot: &Ref<KernelSlot>| {
+        if let Some(irq) = irq_slots.get(slot) {
+            return Slot { home: Object::Irq(*irq), index: 0 };
+        }
+        let region = kernel.store.memory().region_at(slot.address()).expect("slots lie in something");
+        let start: Ref<Tcb> = Ref::at(region.address).expect("not the null address");
+        let first = match region.kind {
+            RegionKind::Tcb => start.slot(TcbSlot::CSpace).address(),
+            _ => region.address,
+        };
+        let index = (slot.address().0 - first.0) / size_of::<KernelSlot>() as u64;
+        Slot { home: object(start), index }
+    };
+    let mut name = name;
+    survey.slots.iter().map(|slot| (*slot, name(slot))).collect()
+}
+
+/// The parent of each capability, from the list in which the tree is kept (D2): what is below a capability stands
+/// directly behind it.
+fn parents(kernel: &Kernel<Host>, survey: &Survey) -> BTreeMap<Ref<KernelSlot>, Ref<KernelSlot>> {
+    let mut parents = BTreeMap::new();
+    let firsts = survey.slots.iter().filter(|slot| kernel.store[**slot].node.prev().is_none());
+    for &first in firsts {
+        let mut line: Vec<Ref<KernelSlot>> = Vec::new();
+        let mut next = Some(first);
+        while let Some(slot) = next {
+            while line.last().is_some_and(|up| !cdt::is_parent::<Host>(&kernel.store[*up], &kernel.store[slot])) {
+                line.pop();
+            }
+            if let Some(&parent) = line.last() {
+                parents.insert(slot, parent);
+            }
+            line.push(slot);
+            next = kernel.store[slot].node.next();
+        }
+    }
+    parents
+}
+
+// --- threads -----------------------------------------------------------------------------------------------------------
+
+fn threads(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) {
+    let registers = &Host::REGISTERS;
+    for &tcb in &survey.tcbs {
+        let thread = &kernel.store[tcb];
+        let words = &thread.registers.words;
+        let activity = match thread.state {
+            ThreadState::Inactive => Activity::Inactive,
+            ThreadState::Running | ThreadState::Restart => Activity::Runnable,
+            ThreadState::BlockedOnReceive => Activity::Receiving(thread.reply.map(object)),
+            ThreadState::BlockedOnSend => Activity::Sending,
+            ThreadState::BlockedOnReply => Activity::Calling,
+            ThreadState::BlockedOnNotification => Activity::Waiting,
+        };
+        let sending = Sending {
+            badge: thread.sending.badge,
+            rights: rights_of(thread.sending.rights),
+            is_call: thread.sending.is_call,
+        };
+        let is_sending = activity == Activity::Sending;
+        if let (Activity::Receiving(_), Some(endpoint)) = (activity, thread.endpoint) {
+            system.x.set(&mut system.authority.receives, &object(tcb), object(endpoint));
+        }
+        let state = Thread {
+            activity,
+            sending: if is_sending { sending } else { Sending::default() },
+            priority: thread.priority,
+            max_controlled_priority: thread.max_controlled_priority,
+            registers: Registers {
+                capability: words[registers.capability],
+                info: words[registers.info],
+                words: registers.message.map(|place| words[place]),
+                reply: words[registers.reply],
+                send_to: words[registers.send_to],
+            },
+            buffer: thread.ipc_buffer,
+            context: thread.sched_context.map(object),
+            notification: thread.bound_notification.map(object),
+        };
+        system.threads.insert(object(tcb), state);
+        if let Some(buffer) = kernel.send_buffer(tcb) {
+            for word in 0..BUFFER_WORDS {
+                let address = KernelAddr(buffer.0 + 8 * word);
+                system.memory.insert(Store::<Host>::physical(address).0, kernel.store.load(address));
+            }
+        }
+    }
+}
+
+fn others(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) {
+    let names = |queue: Vec<Ref<Tcb>>| -> Vec<Object> { queue.into_iter().map(object).collect() };
+    for &endpoint in &survey.endpoints {
+        let queue = names(tree(&kernel.store, kernel.store[endpoint].queue()));
+        system.endpoints.insert(object(endpoint), Endpoint { queue });
+    }
+    for &notification in &survey.notifications {
+        let state = &kernel.store[notification];
+        let meaning = Notification {
+            word: state.active.then_some(state.word),
+            queue: names(tree(&kernel.store, state.queue)),
+            thread: state.bound_tcb.map(object),
+            context: state.sched_context.map(object),
+        };
+        system.notifications.insert(object(notification), meaning);
+    }
+    for &(context, _) in &survey.contexts {
+        let state = &kernel.store[context];
+        let below = |reply: &Ref<keel_kernel::object::Reply>| kernel.store[*reply].below;
+        let mut calls: Vec<_> = std::iter::successors(state.reply, below).map(object).collect();
+        calls.reverse();
+        let meaning = Context {
+            active: kernel.sc_active(context),
+            thread: state.tcb.map(object),
+            notification: state.notification.map(object),
+            calls,
+        };
+        system.contexts.insert(object(context), meaning);
+    }
+}

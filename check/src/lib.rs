@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The kernel held against its specification.
+//!
+//! [`abstraction`] says which state of the specification the kernel's memory means. [`lockstep`] does the same operation
+//! on both and compares. Operations come from [`random`] choices, or from [`explore`], which tries all of them.
+//!
+//! Nothing here knows how the kernel does anything, except `abstraction`.
+
+#![forbid(unsafe_code)]
+
+pub mod abstraction;
+pub mod explore;
+pub mod lockstep;
+pub mod random;
+pub mod script;
+pub mod stage;
+pub mod view;

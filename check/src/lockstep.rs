@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Kernel and specification side by side: the same operation on both, then the states are compared.
+//!
+//! A system call is one step of the specification. The kernel may be interrupted in the middle of one and have it
+//! repeated; it is compared when the call is complete. A thread whose waiting was cancelled makes its system call again
+//! by itself, which is an operation like any other.
+
+use crate::abstraction::abstraction;
+use crate::script::Op;
+use crate::view::View;
+use keel_abi::message::ipc_buffer;
+use keel_abi::slot;
+use keel_kernel::arch::Arch;
+use keel_kernel::host::Host;
+use keel_kernel::host::world::{DEPTH, World};
+use keel_kernel::object::Tcb;
+use keel_kernel::store::{Ref, Store};
+use keel_kernel::units::{KernelAddr, Ticks};
+use keel_spec::concrete::Object;
+use keel_spec::system::System;
+use keel_spec::theorems::invariants;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Bytes of an instruction.
+const INSTRUCTION: u64 = 4;
+/// A system call that is repeated more often has no end.
+const MOST_REPETITIONS: u64 = 100_000;
+/// So many threads may make their calls again by themselves after one operation.
+const MOST_RESTARTS: u64 = 64;
+
+/// What a run has covered.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage {
+    /// Operations after which the states were compared.
+    pub compared: u64,
+    /// Operations of which the specification does not speak yet, by what is missing.
+    pub open: BTreeMap<&'static str, u64>,
+    /// Operations that the kernel was interrupted in.
+    pub interrupted: u64,
+}
+
+impl Coverage {
+    /// Takes in another run's coverage.
+    pub fn add(&mut self, other: &Self) {
+        self.compared += other.compared;
+        self.interrupted += other.interrupted;
+        for (what, count) in &other.open {
+            *self.open.entry(what).or_default() += count;
+        }
+    }
+}
+
+/// Kernel and specification disagree.
+#[derive(Clone, Debug)]
+pub struct Disagreement {
+    /// In what.
+    pub lines: Vec<String>,
+}
+
+impl fmt::Display for Disagreement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+/// A kernel and a state of the specification.
+pub struct Lockstep {
+    /// The kernel, with its machine.
+    pub world: World,
+    /// The state that it must be in. None while something is there that the specification does not speak of.
+    pub system: Option<System>,
+    /// What was covered.
+    pub coverage: Coverage,
+    /// Whether the theorems' invariants are looked at in each state.
+    pub check_theorems: bool,
+    trapped_at: BTreeMap<Ref<Tcb>, u64>,
+}
+
+impl Lockstep {
+    /// Begins with a kernel as it is.
+    #[must_use]
+    pub fn new(mut world: World) -> Self {
+        let system = abstraction(&mut world.kernel).ok();
+        let (coverage, trapped_at) = (Coverage::default(), BTreeMap::new());
+        Self { world, system, coverage, check_theorems: false, trapped_at }
+    }
+
+    /// Whoever runs does `op`. Nothing happens when nobody runs.
+    pub fn apply(&mut self, op: &Op) -> Result<(), Disagreement> {
+        let Some(thread) = self.world.kernel.core.current else { return Ok(()) };
+        self.prepare(thread, op);
+        self.trap(thread, op.number)?;
+        // Who is restarted and has its turn makes its call again.
+        for _ in 0..MOST_RESTARTS {
+            match self.world.kernel.core.current {
+                Some(next) if self.repeats(next) => {
+                    let number = self.world.register(next, Host::REGISTERS.number);
+                    self.trap(next, number.cast_signed())?;
+                }
+                _ => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// One system call of `thread`, which runs, on both sides.
+    fn trap(&mut self, thread: Ref<Tcb>, number: i64) -> Result<(), Disagreement> {
+        let mut entries = 0;
+        loop {
+            self.enter(thread);
+            entries += 1;
+            assert!(entries < MOST_REPETITIONS, "no end of repetitions: the operation makes no progress");
+            if self.world.kernel.core.current != Some(thread) || !self.repeats(thread) {
+                break;
+            }
+        }
+        self.coverage.interrupted += u64::from(entries > 1);
+        let Some(system) = &mut self.system else {
+            self.begin_again("states in which something is being taken apart");
+            return Ok(());
+        };
+        match system.system_call(number) {
+            Ok(()) => self.compare(),
+            Err(open) => {
+                self.begin_again(open.0);
+                Ok(())
+            }
+        }
+    }
+
+    /// The specification takes over the kernel's state: the operation was not compared, because of `what`.
+    fn begin_again(&mut self, what: &'static str) {
+        *self.coverage.open.entry(what).or_default() += 1;
+        self.system = abstraction(&mut self.world.kernel).ok();
+    }
+
+    fn compare(&mut self) -> Result<(), Disagreement> {
+        let is = match abstraction(&mut self.world.kernel) {
+            Ok(is) => is,
+            Err(open) => {
+                self.begin_again(open.0);
+                return Ok(());
+            }
+        };
+        let Some(must) = &mut self.system else { return Ok(()) };
+        self.coverage.compared += 1;
+        let (is_view, must_view) = (View::of(&is, &is.memory), View::of(must, &is.memory));
+        let mut lines =
+            if is_view == must_view { vec![] } else { View::differences(&is_view, &must_view) };
+        if !must.may_run(is.current) {
+            lines.push(format!("the kernel runs {:x?}, which is not its turn", is.current));
+        }
+        must.current = is.current;
+        if self.check_theorems {
+            lines.extend(violated(must));
+        }
+        if lines.is_empty() { Ok(()) } else { Err(Disagreement { lines }) }
+    }
+
+    /// The machine executes the system call instruction at which `thread` stands.
+    fn enter(&mut self, thread: Ref<Tcb>) {
+        let here = self.world.register(thread, Host::REGISTERS.next_pc);
+        self.world.set_register(thread, Host::REGISTERS.restart_pc, here);
+        self.world.set_register(thread, Host::REGISTERS.next_pc, here + INSTRUCTION);
+        self.trapped_at.insert(thread, here);
+        self.world.kernel.handle_syscall();
+        while self.world.kernel.arch.interrupt_waits() {
+            self.world.kernel.handle_irq();
+        }
+        self.world.check();
+    }
+
+    fn repeats(&self, thread: Ref<Tcb>) -> bool {
+        self.trapped_at.get(&thread) == Some(&self.world.register(thread, Host::REGISTERS.next_pc))
+    }
+
+    /// Puts `op` into the registers and the buffer of `thread`, on both sides.
+    fn prepare(&mut self, thread: Ref<Tcb>, op: &Op) {
+        let registers = &Host::REGISTERS;
+        let mut set = |place, value| self.world.set_register(thread, place, value);
+        set(registers.number, op.number.cast_unsigned());
+        set(registers.capability, op.cap);
+        set(registers.info, op.info());
+        set(registers.reply, op.reply);
+        set(registers.send_to, op.send_to);
+        for (place, word) in registers.message.iter().zip(&op.words) {
+            set(*place, *word);
+        }
+        let mut words: Vec<(usize, u64)> = Vec::new();
+        words.extend(op.words.iter().enumerate().skip(4).map(|(n, word)| (ipc_buffer::MSG + n, *word)));
+        words.extend(op.caps.iter().enumerate().map(|(n, cap)| (ipc_buffer::CAPS_OR_BADGES + n, *cap)));
+        words.push((ipc_buffer::RECEIVE_CNODE, slot::INIT_CNODE));
+        words.push((ipc_buffer::RECEIVE_INDEX, op.receive_at));
+        words.push((ipc_buffer::RECEIVE_DEPTH, DEPTH));
+        let buffer = self.world.kernel.receive_buffer(thread);
+        let mut written = Vec::new();
+        if let Some(buffer) = buffer {
+            for (index, word) in words {
+                let address = KernelAddr(buffer.0 + 8 * index as u64);
+                self.world.kernel.store.save(address, word);
+                written.push((Store::<Host>::physical(address).0, word));
+            }
+        }
+        let Some(system) = &mut self.system else { return };
+        system.memory.extend(written);
+        let name = Object::At(Store::<Host>::physical(thread.address()).0);
+        let mine = &mut system.thread_mut(name).registers;
+        (mine.capability, mine.info, mine.reply, mine.send_to) = (op.cap, op.info(), op.reply, op.send_to);
+        for (register, word) in mine.words.iter_mut().zip(&op.words) {
+            *register = *word;
+        }
+    }
+
+    /// Time passes, in which whoever runs only computes.
+    pub fn pass(&mut self, ticks: u64) {
+        let now = self.world.kernel.arch.time();
+        self.world.kernel.arch.set_time(now + Ticks(ticks));
+        while self.world.kernel.arch.interrupt_waits() {
+            self.world.kernel.handle_irq();
+            self.world.check();
+        }
+        self.begin_again("time");
+    }
+}
+
+/// The invariants of the theorems that a state violates. It is an error of the abstraction or of the kernel if there is
+/// one: the theorems say that the specification's steps keep them.
+fn violated(system: &System) -> Vec<String> {
+    let (x, s) = (&system.x, &system.authority);
+    let slots = x.slots();
+    let objects: Vec<Object> = s.live.keys().chain([Object::None]).collect();
+    let mut lines = Vec::new();
+    for statement in invariants::all() {
+        let mut some_slots = vec![0; statement.slots];
+        let mut some_objects = vec![0; statement.objects];
+        loop {
+            let chosen: Vec<_> = some_slots.iter().map(|n| slots[*n]).collect();
+            let meant: Vec<_> = some_objects.iter().map(|n| objects[*n]).collect();
+            if !(statement.holds)(x, s, &chosen, &meant) {
+                lines.push(format!("{} does not hold of {chosen:x?} {meant:x?}", statement.name));
+                break;
+            }
+            if !next(&mut some_slots, slots.len()) && !next(&mut some_objects, objects.len()) {
+                break;
+            }
+        }
+    }
+    lines
+}
+
+/// The next sequence of numbers below `limit`; false and all zero after the last.
+fn next(numbers: &mut [usize], limit: usize) -> bool {
+    for number in numbers {
+        *number += 1;
+        if *number < limit {
+            return true;
+        }
+        *number = 0;
+    }
+    false
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Long random runs, with a short script of what went wrong when something does.
+
+use crate::lockstep::{Coverage, Lockstep};
+use crate::script::Op;
+use crate::stage;
+use keel_abi::{label, object, slot, syscall};
+use keel_kernel::host::world::DEPTH;
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+/// How a set of runs is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many runs.
+    pub runs: u32,
+    /// The most operations of a run.
+    pub length: usize,
+    /// Numbers that look random follow from this.
+    pub seed: u64,
+    /// Interrupt the kernel at every so-manieth preemption point.
+    pub preempt_every: Option<u64>,
+    /// Look whether the theorems' invariants hold in each state.
+    pub check_theorems: bool,
+}
+
+/// Carries out a plan. On failure: the shortest script found that fails, and how it fails.
+pub fn run(plan: Plan) -> Result<Coverage, String> {
+    let coverage = Rc::new(RefCell::new(Coverage::default()));
+    let config =
+        Config { cases: plan.runs, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&plan.seed.to_le_bytes());
+    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
+    let slots = stage::large().slots;
+    let scripts = prop::collection::vec(op(&slots), 1..=plan.length);
+    let result = runner.run(&scripts, |script| {
+        let done = play(&script, plan).map_err(TestCaseError::fail)?;
+        coverage.borrow_mut().add(&done);
+        Ok(())
+    });
+    match result {
+        Ok(()) => Ok(coverage.take()),
+        Err(TestError::Fail(reason, script)) => Err(format!("{}\n{reason}", listing(&script))),
+        Err(TestError::Abort(reason)) => Err(reason.to_string()),
+    }
+}
+
+/// Plays one script on a new large system.
+pub fn play(script: &[Op], plan: Plan) -> Result<Coverage, String> {
+    let run = || {
+        let mut lockstep = Lockstep::new(stage::large().world);
+        lockstep.check_theorems = plan.check_theorems;
+        lockstep.world.kernel.arch.preempt_every(plan.preempt_every);
+        for (number, op) in script.iter().enumerate() {
+            lockstep.apply(op).map_err(|disagreement| format!("after operation {number}:\n{disagreement}"))?;
+        }
+        Ok(lockstep.coverage)
+    };
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(format!("the kernel panics: {}", message(&*panic))))
+}
+
+/// What a panic says.
+#[must_use]
+pub fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default()
+}
+
+/// A script, one operation in a line.
+#[must_use]
+pub fn listing(script: &[Op]) -> String {
+    script.iter().enumerate().map(|(number, op)| format!("{number:3}: {op}\n")).collect()
+}
+
+/// Any operation. Mostly such as make sense somewhere.
+fn op(slots: &[u64]) -> impl Strategy<Value = Op> + use<> {
+    let any = select(slots.to_vec());
+    let empty = select(slots[slots.len() - 8..].to_vec());
+    let target = prop_oneof![3 => empty, 1 => any.clone()];
+    let root = slot::INIT_CNODE;
+    let badge = prop_oneof![Just(0_u64), 1..4_u64];
+    let cnode = move |label, words: &[u64]| Op::invoke(root, label, words, &[root, root]);
+    let copy = (target.clone(), any.clone(), 0..16_u64, badge.clone(), 0..4_u8).prop_map(
+        move |(to, from, rights, data, kind)| match kind {
+            0 => cnode(label::CNODE_MINT, &[to, DEPTH, from, DEPTH, 15, data]),
+            1 => cnode(label::CNODE_MINT, &[to, DEPTH, from, DEPTH, rights, data]),
+            2 => cnode(label::CNODE_COPY, &[to, DEPTH, from, DEPTH, 15]),
+            _ => cnode(label::CNODE_COPY, &[to, DEPTH, from, DEPTH, rights]),
+        },
+    );
+    let carry = (target.clone(), any.clone(), any.clone(), badge, 0..3_u8).prop_map(
+        move |(to, from, pivot, data, kind)| match kind {
+            0 => cnode(label::CNODE_MOVE, &[to, DEPTH, from, DEPTH]),
+            1 => cnode(label::CNODE_MUTATE, &[to, DEPTH, from, DEPTH, data]),
+            _ => cnode(label::CNODE_ROTATE, &[to, DEPTH, 0, pivot, DEPTH, data, from, DEPTH]),
+        },
+    );
+    // Into and out of small CNodes, whose slots have addresses of few bits.
+    let inner = (any.clone(), any.clone(), 0..4_u64, 1..4_u64, prop::bool::ANY).prop_map(
+        move |(node, other, index, depth, into)| {
+            if into {
+                Op::invoke(node, label::CNODE_COPY, &[index, depth, other, DEPTH, 15], &[root])
+            } else {
+                Op::invoke(root, label::CNODE_MOVE, &[other, DEPTH, index, depth], &[node])
+            }
+        },
+    );
+    let take = (any.clone(), 0..8_u8).prop_map(move |(at, kind)| match kind {
+        0 | 1 => cnode(label::CNODE_REVOKE, &[at, DEPTH]),
+        2 => cnode(label::CNODE_CANCEL_BADGED_SENDS, &[at, DEPTH]),
+        _ => cnode(label::CNODE_DELETE, &[at, DEPTH]),
+    });
+    let kinds = vec![
+        (object::UNTYPED, 6),
+        (object::UNTYPED, 11),
+        (object::ENDPOINT, 0),
+        (object::NOTIFICATION, 0),
+        (object::CAP_TABLE, 1),
+        (object::TCB, 0),
+        (object::REPLY, 0),
+        (object::SCHED_CONTEXT, 7),
+        (9, 0),
+    ];
+    let retype = (any.clone(), select(kinds), target.clone(), 1..4_u64).prop_map(
+        move |(untyped, (kind, bits), to, count)| {
+            Op::invoke(untyped, label::UNTYPED_RETYPE, &[kind, bits, 0, 0, to, count], &[root])
+        },
+    );
+    let tcb_labels = vec![
+        label::TCB_SUSPEND,
+        label::TCB_RESUME,
+        label::TCB_RESUME,
+        label::TCB_SET_PRIORITY,
+        label::TCB_SET_MC_PRIORITY,
+        label::TCB_BIND_NOTIFICATION,
+        label::TCB_UNBIND_NOTIFICATION,
+        label::SCHED_CONTEXT_BIND,
+        label::SCHED_CONTEXT_UNBIND,
+        label::SCHED_CONTEXT_UNBIND_OBJECT,
+    ];
+    let invoke = (any.clone(), select(tcb_labels), 198..203_u64, any.clone()).prop_map(
+        move |(object, label, priority, cap)| {
+            let is_priority = [label::TCB_SET_PRIORITY, label::TCB_SET_MC_PRIORITY].contains(&label);
+            Op::invoke(object, label, &[priority], &[if is_priority { slot::INIT_TCB } else { cap }])
+        },
+    );
+    let sends = vec![syscall::CALL, syscall::CALL, syscall::SEND, syscall::NB_SEND];
+    let send = (select(sends), any.clone(), 0..7_usize, prop::collection::vec(any.clone(), 0..3), target.clone())
+        .prop_map(|(number, cap, length, caps, receive_at)| {
+            let words = (1..=length as u64).collect();
+            Op { words, caps, receive_at, label: 100, ..Op::plain(number, cap, 0) }
+        });
+    let receives = vec![
+        syscall::RECV,
+        syscall::RECV,
+        syscall::NB_RECV,
+        syscall::WAIT,
+        syscall::NB_WAIT,
+        syscall::REPLY_RECV,
+        syscall::NB_SEND_RECV,
+        syscall::NB_SEND_WAIT,
+        syscall::YIELD,
+        syscall::YIELD,
+    ];
+    let receive = (select(receives), any.clone(), any.clone(), any.clone(), target)
+        .prop_map(|(number, cap, reply, send_to, receive_at)| {
+            Op { send_to, receive_at, words: vec![9], ..Op::plain(number, cap, reply) }
+        });
+    let anything = (any.clone(), 0..45_u64, prop::collection::vec(select(vec![0, 1, 2, 4, 63, 64, 200, 1 << 40]), 0..9), prop::collection::vec(any, 0..4))
+        .prop_map(|(object, label, words, caps)| Op::invoke(object, label, &words, &caps));
+    prop_oneof![
+        6 => copy, 3 => carry, 2 => inner, 3 => take, 3 => retype, 4 => invoke, 6 => send, 8 => receive, 1 => anything
+    ]
+}

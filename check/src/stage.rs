@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Systems to begin with.
+//!
+//! A system of [`World`]: a root task and other threads that share its CSpace, and a few of every kind of object. The
+//! numbers of the slots in use, and of some empty ones behind them, are what operations are made of.
+
+use keel_abi::aarch64::object as arch_object;
+use keel_abi::{label, object, slot};
+use keel_kernel::host::world::World;
+
+/// A system and what operations on it can name.
+pub struct Stage {
+    /// The system.
+    pub world: World,
+    /// The slots that operations name: some with something in it, then some without.
+    pub slots: Vec<u64>,
+}
+
+/// Empty slots of the large system.
+const SPARE: u64 = 8;
+
+/// A system with several of everything, for random operations.
+#[must_use]
+pub fn large() -> Stage {
+    let mut world = World::new();
+    let first = world.free_slot();
+    for priority in [200, 200, 201] {
+        world.thread(priority);
+    }
+    world.passive_thread(200);
+    world.make(object::SCHED_CONTEXT, 8);
+    for badge in [0, 5] {
+        let endpoint = world.endpoint();
+        world.mint(endpoint, 15, badge + 1);
+        world.copy(endpoint, 15 - badge);
+    }
+    let notification = world.notification();
+    world.mint(notification, 3, 2);
+    world.make(object::CAP_TABLE, 2);
+    world.untyped(12);
+    world.untyped(8);
+    world.make(arch_object::SMALL_PAGE, 0);
+    let end = world.free_slot() + SPARE;
+    lower_root_task(&mut world);
+    Stage { world, slots: (first + 1..end).collect() }
+}
+
+/// A small system for exhaustive exploration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Small {
+    /// Endpoint capabilities and empty slots: what copying, minting, moving, deleting and revoking do to the tree.
+    Derivation,
+    /// Untyped memory and empty slots: what is made of memory, and when it is free again.
+    Memory,
+    /// A CNode, a capability to it, and empty slots in and outside it: objects that hold capabilities, also to
+    /// themselves.
+    Containers,
+    /// Two threads, an endpoint with a badged capability, a reply object: who waits for whom.
+    Rendezvous,
+    /// A thread without time, a notification that lends some, an endpoint: signals and bound notifications.
+    Signals,
+}
+
+impl Small {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Derivation, Self::Memory, Self::Containers, Self::Rendezvous, Self::Signals];
+
+    /// Its name in words.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Derivation => "derivation",
+            Self::Memory => "memory",
+            Self::Containers => "containers",
+            Self::Rendezvous => "rendezvous",
+            Self::Signals => "signals",
+        }
+    }
+
+    /// The system.
+    #[must_use]
+    pub fn stage(self) -> Stage {
+        let mut world = World::new();
+        let slots = match self {
+            Self::Derivation => vec![world.endpoint(), spare(&mut world), spare(&mut world), spare(&mut world)],
+            Self::Memory => vec![world.untyped(6), spare(&mut world), spare(&mut world), spare(&mut world)],
+            Self::Containers => {
+                let node = world.make(object::CAP_TABLE, 1);
+                vec![node, spare(&mut world), spare(&mut world)]
+            }
+            Self::Rendezvous => {
+                let thread = world.thread(200);
+                let endpoint = world.endpoint();
+                let badged = world.mint(endpoint, 15, 7);
+                vec![endpoint, badged, thread.reply, thread.cap, spare(&mut world)]
+            }
+            Self::Signals => {
+                let thread = world.passive_thread(200);
+                let notification = world.notification();
+                let context = world.make(object::SCHED_CONTEXT, 8);
+                let endpoint = world.endpoint();
+                world.configure(context, (10_000, 10_000), 0, 0);
+                vec![thread.cap, notification, context, endpoint, thread.reply]
+            }
+        };
+        lower_root_task(&mut world);
+        Stage { world, slots }
+    }
+}
+
+/// From now on the root task shares its priority with others.
+fn lower_root_task(world: &mut World) {
+    world.call(slot::INIT_TCB, label::TCB_SET_PRIORITY, &[200], &[slot::INIT_TCB]);
+}
+
+const fn spare(world: &mut World) -> u64 {
+    world.free_slot()
+}
