@@ -69,13 +69,10 @@ fn play(small: Small, ops: &[Op], script: &[usize]) -> Result<(u64, Coverage), S
     let run = || {
         let Stage { world, slots } = small.stage();
         let mut lockstep = Lockstep::new(world);
-        for (number, &op) in script.iter().enumerate() {
-            let is_last = number + 1 == script.len();
-            lockstep.world.check_each_entry(is_last);
-            if is_last {
-                lockstep.coverage = Coverage::default();
-            }
-            lockstep.apply(&ops[op]).map_err(|disagreement| disagreement.to_string())?;
+        if let Some((&last, before)) = script.split_last() {
+            before.iter().for_each(|&op| lockstep.replay(&ops[op]));
+            lockstep.resume();
+            lockstep.apply(&ops[last]).map_err(|disagreement| disagreement.to_string())?;
         }
         Ok((canonical(&lockstep, &slots), lockstep.coverage))
     };

@@ -105,11 +105,31 @@ impl Lockstep {
         Ok(())
     }
 
+    /// As [`Self::apply`], on the kernel alone and without a check: to get to a state that is known.
+    pub fn replay(&mut self, op: &Op) {
+        self.system = None;
+        let Some(thread) = self.world.kernel.core.current else { return };
+        self.prepare(thread, op);
+        self.enter(thread);
+        for _ in 0..MOST_RESTARTS {
+            match self.world.kernel.core.current {
+                Some(next) if self.repeats(next) => self.enter(next),
+                _ => return,
+            }
+        }
+    }
+
+    /// Goes on from the kernel's state.
+    pub fn resume(&mut self) {
+        self.system = abstraction(&mut self.world.kernel).ok();
+    }
+
     /// One system call of `thread`, which runs, on both sides.
     fn trap(&mut self, thread: Ref<Tcb>, number: i64) -> Result<(), Disagreement> {
         let mut entries = 0;
         loop {
             self.enter(thread);
+            self.world.check();
             entries += 1;
             assert!(entries < MOST_REPETITIONS, "no end of repetitions: the operation makes no progress");
             if self.world.kernel.core.current != Some(thread) || !self.repeats(thread) {
@@ -169,7 +189,6 @@ impl Lockstep {
         while self.world.kernel.arch.interrupt_waits() {
             self.world.kernel.handle_irq();
         }
-        self.world.check();
     }
 
     fn repeats(&self, thread: Ref<Tcb>) -> bool {

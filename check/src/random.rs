@@ -14,9 +14,29 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
+/// What the runs are about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Subject {
+    /// Everything, with several threads.
+    System,
+    /// Operations on slots and untyped memory, by one thread.
+    Slots,
+}
+
+impl Subject {
+    fn stage(self) -> stage::Stage {
+        match self {
+            Self::System => stage::large(),
+            Self::Slots => stage::family(),
+        }
+    }
+}
+
 /// How a set of runs is made.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
+    /// What they are about.
+    pub subject: Subject,
     /// How many runs.
     pub runs: u32,
     /// The most operations of a run.
@@ -37,8 +57,8 @@ pub fn run(plan: Plan) -> Result<Coverage, String> {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&plan.seed.to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
-    let slots = stage::large().slots;
-    let scripts = prop::collection::vec(op(&slots), 1..=plan.length);
+    let slots = plan.subject.stage().slots;
+    let scripts = prop::collection::vec(op(plan.subject, &slots), 1..=plan.length);
     let result = runner.run(&scripts, |script| {
         let done = play(&script, plan).map_err(TestCaseError::fail)?;
         coverage.borrow_mut().add(&done);
@@ -54,7 +74,7 @@ pub fn run(plan: Plan) -> Result<Coverage, String> {
 /// Plays one script on a new large system.
 pub fn play(script: &[Op], plan: Plan) -> Result<Coverage, String> {
     let run = || {
-        let mut lockstep = Lockstep::new(stage::large().world);
+        let mut lockstep = Lockstep::new(plan.subject.stage().world);
         lockstep.check_theorems = plan.check_theorems;
         lockstep.world.kernel.arch.preempt_every(plan.preempt_every);
         for (number, op) in script.iter().enumerate() {
@@ -79,7 +99,7 @@ pub fn listing(script: &[Op]) -> String {
 }
 
 /// Any operation. Mostly such as make sense somewhere.
-fn op(slots: &[u64]) -> impl Strategy<Value = Op> + use<> {
+fn op(subject: Subject, slots: &[u64]) -> BoxedStrategy<Op> {
     let any = select(slots.to_vec());
     let empty = select(slots[slots.len() - 8..].to_vec());
     let target = prop_oneof![3 => empty, 1 => any.clone()];
@@ -174,7 +194,11 @@ fn op(slots: &[u64]) -> impl Strategy<Value = Op> + use<> {
         });
     let anything = (any.clone(), 0..45_u64, prop::collection::vec(select(vec![0, 1, 2, 4, 63, 64, 200, 1 << 40]), 0..9), prop::collection::vec(any, 0..4))
         .prop_map(|(object, label, words, caps)| Op::invoke(object, label, &words, &caps));
+    if subject == Subject::Slots {
+        return prop_oneof![12 => copy, 4 => carry, 3 => inner, 4 => take, 3 => retype].boxed();
+    }
     prop_oneof![
         6 => copy, 3 => carry, 2 => inner, 3 => take, 3 => retype, 4 => invoke, 6 => send, 8 => receive, 1 => anything
     ]
+    .boxed()
 }

@@ -17,13 +17,15 @@ pub struct Stage {
     pub slots: Vec<u64>,
 }
 
+/// Log2 of the size of a system's memory.
+const MEMORY_BITS: u8 = 20;
 /// Empty slots of the large system.
 const SPARE: u64 = 8;
 
 /// A system with several of everything, for random operations.
 #[must_use]
 pub fn large() -> Stage {
-    let mut world = World::new();
+    let mut world = bare();
     let first = world.free_slot();
     for priority in [200, 200, 201] {
         world.thread(priority);
@@ -44,6 +46,17 @@ pub fn large() -> Stage {
     let end = world.free_slot() + SPARE;
     lower_root_task(&mut world);
     Stage { world, slots: (first + 1..end).collect() }
+}
+
+/// A system in which only one thread runs, with an endpoint and a CNode: for long random runs of operations on slots.
+#[must_use]
+pub fn family() -> Stage {
+    let mut world = bare();
+    let first = world.endpoint();
+    world.make(object::CAP_TABLE, 2);
+    world.untyped(10);
+    let end = world.free_slot() + SPARE;
+    Stage { world, slots: (first..end).collect() }
 }
 
 /// A small system for exhaustive exploration.
@@ -82,7 +95,7 @@ impl Small {
     /// The system.
     #[must_use]
     pub fn stage(self) -> Stage {
-        let mut world = World::new();
+        let mut world = bare();
         let slots = match self {
             Self::Derivation => vec![world.endpoint(), spare(&mut world), spare(&mut world), spare(&mut world)],
             Self::Memory => vec![world.untyped(6), spare(&mut world), spare(&mut world), spare(&mut world)],
@@ -108,6 +121,13 @@ impl Small {
         lower_root_task(&mut world);
         Stage { world, slots }
     }
+}
+
+/// A world in which nothing is checked, so that setting up is quick: it is the same each time.
+fn bare() -> World {
+    let mut world = World::with_memory(MEMORY_BITS);
+    world.check_each_entry(false);
+    world
 }
 
 /// From now on the root task shares its priority with others.

@@ -60,11 +60,11 @@ impl Finding {
 /// Slots and objects of the small systems, none included.
 const SMALL: usize = 5;
 /// A proof takes no longer.
-const PROOF_MS: u32 = 30_000;
+const PROOF_MS: u32 = 60_000;
 /// Whether a way can be gone at all is asked no longer.
-const FEASIBLE_MS: u32 = 100;
+const FEASIBLE_MS: u32 = 200;
 /// A violation of a theorem on one way is looked for no longer.
-const MODEL_MS: u32 = 1_500;
+const MODEL_MS: u32 = 3_000;
 
 /// Proves all theorems for one step, and refutes its broken variants.
 pub fn examine(step: &Step) -> io::Result<Finding> {

@@ -138,7 +138,7 @@ pub fn live_objects_do_not_overlap<A: Algebra>(
     )
 }
 
-/// What is derived from an untyped lies within it.
+/// What is derived from an untyped and has memory lies within it.
 pub fn live_objects_lie_in_memory_retyped_for_them<A: Algebra>(
     x: &A,
     s: &Authority<A>,
@@ -149,7 +149,8 @@ pub fn live_objects_lie_in_memory_retyped_for_them<A: Algebra>(
     let derived = x.and(s.is(x, untyped, Kind::Untyped), s.is_below(x, untyped, cap));
     let (outer, inner) = (memory_at(x, s, untyped), memory_at(x, s, cap));
     let within = x.and(x.at_most(&outer.start, &inner.start), x.at_most(&inner.end, &outer.end));
-    x.implies(derived, within)
+    let has_memory = x.not(x.at_most(&inner.end, &inner.start));
+    x.implies(x.and(derived, has_memory), within)
 }
 
 /// A capability to an object that has memory in common with an untyped is derived from that untyped.

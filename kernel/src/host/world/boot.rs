@@ -19,7 +19,7 @@ use std::mem::offset_of;
 
 /// Where memory begins.
 pub const RAM_BASE: PhysAddr = PhysAddr(0x4000_0000);
-/// Log2 of the size of memory.
+/// Log2 of the size of memory, if nothing else is asked for.
 pub const RAM_BITS: u8 = 23;
 
 /// The kernel keeps this page for the slots of interrupts.
@@ -35,13 +35,19 @@ impl World {
     /// A world whose root task is about to execute its first instruction.
     #[must_use]
     pub fn new() -> Self {
-        let memory = CheckedMemory::new(Host::PHYS_WINDOW, RAM_BASE, 1 << RAM_BITS);
+        Self::with_memory(RAM_BITS)
+    }
+
+    /// As [`Self::new`], with 2^`bits` bytes of memory: a smaller world is made sooner.
+    #[must_use]
+    pub fn with_memory(bits: u8) -> Self {
+        let memory = CheckedMemory::new(Host::PHYS_WINDOW, RAM_BASE, 1 << bits);
         let irq_slots = Ref::at(Store::<Host>::window(IRQ_SLOTS.start)).expect("not the null address");
         let mut kernel = Kernel::new(Host::default(), memory, Interrupts::new(irq_slots, MAX_IRQ.0 + 1));
         let input = BootInput {
-            memory: &[PhysRegion { start: RAM_BASE, end: RAM_BASE.offset(1 << RAM_BITS) }],
+            memory: &[PhysRegion { start: RAM_BASE, end: RAM_BASE.offset(1 << bits) }],
             reserved: &[IRQ_SLOTS],
-            window_top: RAM_BASE.offset(1 << RAM_BITS),
+            window_top: RAM_BASE.offset(1 << bits),
             device_top: DEVICE_TOP,
             image: UserImage {
                 physical: IMAGE,
