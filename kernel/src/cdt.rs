@@ -159,9 +159,10 @@ pub fn remove<A: Arch>(store: &mut Store<A>, slot: Ref<Slot>) {
         store[prev].node.set_next(next);
     }
     if let Some(next) = next {
-        // Copies of a badged original become the parent's, not those of another original with the same badge
-        // that happens to stand before them: the first of them takes over the mark that parts the groups.
-        if store[slot].node.is_first_badged() && is_parent::<A>(&store[slot], &store[next]) {
+        // The copies of a badged capability become its parent's, not those of another original with the same badge
+        // that happens to stand before them. So the one that follows takes over the mark that parts the groups, also
+        // from a copy that had taken it over itself.
+        if store[slot].node.is_first_badged() && share_badge::<A>(&store[slot], &store[next]) {
             store[next].node.mark_first_badged();
         }
         store[next].node.set_prev(prev);
@@ -223,14 +224,23 @@ pub fn is_parent<A: Arch>(parent: &Slot, child: &Slot) -> bool {
     if !parent.node.is_original() || !same_region::<A>(parent.cap(), child.cap()) {
         return false;
     }
-    let badge = match parent.raw.tag() {
-        tag::ENDPOINT | tag::NOTIFICATION => Some((parent.raw.word1, child.raw.word1)),
-        _ => A::badge(parent.raw).zip(A::badge(child.raw)),
-    };
-    match badge {
+    match badges::<A>(parent, child) {
         None | Some((0, _)) => true,
         Some((parent_badge, child_badge)) => parent_badge == child_badge && !child.node.is_first_badged(),
     }
+}
+
+/// The badges of two capabilities of a kind that has badges.
+fn badges<A: Arch>(a: &Slot, b: &Slot) -> Option<(u64, u64)> {
+    match a.raw.tag() {
+        tag::ENDPOINT | tag::NOTIFICATION => Some((a.raw.word1, b.raw.word1)),
+        _ => A::badge(a.raw).zip(A::badge(b.raw)),
+    }
+}
+
+/// Whether two capabilities are to the same object with the same badge.
+fn share_badge<A: Arch>(a: &Slot, b: &Slot) -> bool {
+    same_object::<A>(a.cap(), b.cap()) && badges::<A>(a, b).is_some_and(|(a, b)| a == b)
 }
 
 /// Whether the capability in `slot` is the last one to its object.

@@ -107,3 +107,19 @@ fn a_thread_that_is_queued_without_knowing_is_found() {
     world.kernel.store[thread.tcb].queued = Queued::No;
     world.check();
 }
+
+#[test]
+fn copies_of_a_deleted_mint_do_not_become_those_of_another_with_the_same_badge() {
+    let mut world = World::new();
+    let endpoint = world.endpoint();
+    let first = world.mint(endpoint, 15, 5);
+    let copy = world.copy(first, 15);
+    let later_copy = world.copy(first, 15);
+    let second = world.mint(endpoint, 15, 5);
+    world.delete(first);
+    world.delete(later_copy);
+    world.revoke(second);
+    assert!(!world.cap(copy).is_null(), "the copy was not derived from the second mint");
+    world.revoke(endpoint);
+    assert!(world.cap(copy).is_null(), "the copy is still derived from the endpoint");
+}
