@@ -17,7 +17,7 @@ use crate::machine::{Arch, KernelProfile};
 use crate::options::Settings;
 use crate::system::{self, Luggage};
 use crate::workspace::Workspace;
-use crate::{say, setup, unsafety};
+use crate::{bench, say, setup, unsafety};
 
 /// What a part does.
 type Part = fn(&Cargo<'_>) -> Result<()>;
@@ -28,6 +28,7 @@ const PARTS: &[(&str, Part)] = &[
     ("builds", builds),
     ("lints", lints),
     ("tests", tests),
+    ("instruction counts", instruction_counts),
     ("documentation", documentation),
     ("unsafe code", unsafe_code),
 ];
@@ -71,7 +72,7 @@ pub(crate) fn ci() -> Result<ExitCode> {
 fn print_times(times: &[(&str, Duration)]) {
     let total = times.iter().map(|(_, time)| *time).sum();
     for (name, time) in times.iter().chain([&("all parts", total)]) {
-        println!("{name:<14} {:>6.1} min", minutes(*time));
+        println!("{name:<18} {:>6.1} min", minutes(*time));
     }
 }
 
@@ -140,6 +141,11 @@ fn lints_for(cargo: &Cargo<'_>, arch: Arch) -> Result<()> {
 /// The command that the README gives.
 fn tests(cargo: &Cargo<'_>) -> Result<()> {
     cargo::run(cargo.command("xtask").args(["test", "--arch", "all"]))
+}
+
+/// No operation takes more instructions than the kept counts have.
+fn instruction_counts(cargo: &Cargo<'_>) -> Result<()> {
+    bench::check_counts(cargo)
 }
 
 fn documentation(cargo: &Cargo<'_>) -> Result<()> {

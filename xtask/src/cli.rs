@@ -25,6 +25,7 @@ pub(crate) enum Verb {
     Build(Build),
     Test(Test),
     Fuzz(Fuzz),
+    Bench(Bench),
     /// Check everything that must hold before a change lands
     ///
     /// Formats, builds, lints, tests, documentation, and where unsafe code stands; prints each part's
@@ -144,6 +145,37 @@ pub(crate) struct Fuzz {
     /// End each run with status 124 after this many seconds, not counting the build
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) timeout: Option<Duration>,
+}
+
+/// Count the instructions of the kernel's operations
+///
+/// Boots the benchmark twice on the reference's machine, once watched by a plugin from outside, and checks
+/// that both runs are equal to the instruction. Prints for each operation Keel's count, the reference's,
+/// their ratio and the kernel's part.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask bench                          the table
+  cargo xtask bench --json counts.json       also as JSON
+  cargo xtask bench --profile call_0_passive where its instructions go, by function and line
+  cargo xtask bench --check                  fail if a count has grown by more than 1 %
+  cargo xtask bench --update                 keep the counts as those that --check compares with")]
+pub(crate) struct Bench {
+    /// Architecture
+    #[arg(long, value_name = "ARCH", default_value = "aarch64")]
+    pub(crate) arch: Arch,
+    /// Also write the counts to FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Print where the kernel's instructions of OPERATION go
+    #[arg(long, value_name = "OPERATION")]
+    pub(crate) profile: Option<String>,
+    /// Compare with the counts that are kept
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Keep these counts
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) update: bool,
 }
 
 /// What the build is for.

@@ -100,6 +100,18 @@ impl<'a> Executable<'a> {
         self.segments.iter().map(|segment| segment.p_paddr(LE)).min()
     }
 
+    /// The address of its first instruction.
+    pub(crate) fn entry(&self) -> u64 {
+        self.header.e_entry(LE)
+    }
+
+    /// How much memory it takes, from the lowest to the highest address, zeroed parts included.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let start = self.segments.iter().map(|segment| segment.p_vaddr(LE)).min();
+        let end = self.segments.iter().map(|segment| segment.p_vaddr(LE) + segment.p_memsz(LE)).max();
+        end.zip(start).map_or(0, |(end, start)| end - start)
+    }
+
     /// The bytes in memory from the lowest to the highest loaded physical address, without the zeroed end.
     pub(crate) fn flatten(&self) -> Result<Vec<u8>> {
         let filled = || self.segments.iter().filter(|segment| segment.p_filesz(LE) > 0);

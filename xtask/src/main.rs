@@ -22,6 +22,7 @@
 
 mod archive;
 mod artifact;
+mod bench;
 mod build;
 mod cargo;
 mod ci;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         cli::Verb::Build(arguments) => build::build(&arguments),
         cli::Verb::Test(arguments) => test::test(&arguments),
         cli::Verb::Fuzz(arguments) => fuzz::fuzz(&arguments),
+        cli::Verb::Bench(arguments) => bench::bench(&arguments),
         cli::Verb::Ci => ci::ci(),
     };
     result.unwrap_or_else(|error| {

@@ -54,6 +54,11 @@ impl Workspace {
         &self.root
     }
 
+    /// Cargo's directory for what it builds.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// The directory for what the tool makes for a machine.
     pub(crate) fn output(&self, machine: &Machine) -> PathBuf {
         self.target.join("keel").join(machine.name)

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! `cargo xtask bench`: counts the instructions of the kernel's operations and compares them with the
+//! reference.
+//!
+//! The system `bench` does each operation in rounds and reads the cycle counter around it; under QEMU's
+//! deterministic instruction counting that counter counts instructions. It is booted twice. One run is
+//! watched by the plugin `keel-counter`, which tells the kernel's part of each window, the cost of booting
+//! and, for a profile, how often each instruction was executed.
+//!
+//! Invariants:
+//!
+//! 1. Both runs print the same, or nothing is reported.
+//! 2. The plugin's counts of the windows are the guest's own, or nothing is reported; a window that begins
+//!    with a fault may differ by the instruction that faults, which QEMU counts only when it is repeated.
+
+mod counts;
+mod profile;
+mod table;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use self::counts::{Counts, Watched};
+use crate::cargo::{self, Cargo};
+use crate::elf::{Executable, Placement};
+use crate::guest::{self, Console, End, Limits};
+use crate::image::{self, BootImage};
+use crate::machine::{KernelProfile, Machine};
+use crate::options::{self, Settings};
+use crate::qemu::Boot;
+use crate::system::{self, Luggage};
+use crate::workspace::Workspace;
+use crate::{artifact, cli, say, setup};
+
+/// The options of the interface with which the reference was counted, and what its CSpace needs.
+const OPTIONS: [&str; 4] = ["domains=1", "cores=1", "export-pmu=on", "root-cnode-bits=13"];
+
+/// Memory of the reference's machine.
+const MEMORY: &str = "1G";
+
+/// A run takes seconds.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Runs the verb.
+pub(crate) fn bench(arguments: &cli::Bench) -> Result<ExitCode> {
+    let machine = arguments.arch.machine();
+    setup::rust_targets(machine)?;
+    setup::qemu(machine)?;
+    let workspace = Workspace::load()?;
+    let settings = settings()?;
+    let cargo = Cargo { workspace: &workspace, machine, settings: &settings };
+    let bench = Bench::build(&cargo)?;
+    let counts = bench.counts(arguments.profile.as_deref())?;
+
+    if let Some(operation) = &arguments.profile {
+        profile::print(&bench.image.kernel, &counts, operation)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    say!("options {settings}; counted under -icount shift=0,sleep=off");
+    let reference = table::Reference::load(&bench.data("reference"))?;
+    let geomean = table::print(&counts, &reference);
+    if let Some(path) = &arguments.json {
+        artifact::write(path, counts.to_json(machine.name, geomean).as_bytes())?;
+    }
+    if arguments.update {
+        artifact::write(&bench.data("counts"), counts.to_text().as_bytes())?;
+    }
+    if arguments.check {
+        check(&bench, &counts)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Fails if an operation takes more than it is known to; the part of the gate.
+pub(crate) fn check_counts(cargo: &Cargo<'_>) -> Result<()> {
+    let settings = settings()?;
+    let cargo = Cargo { settings: &settings, ..*cargo };
+    let bench = Bench::build(&cargo)?;
+    check(&bench, &bench.counts(None)?)
+}
+
+fn check(bench: &Bench<'_>, counts: &Counts) -> Result<()> {
+    let path = bench.data("counts");
+    let kept = artifact::read(&path)?;
+    let grown = counts.grown_since(&String::from_utf8_lossy(&kept))?;
+    ensure!(
+        grown.is_empty(),
+        "more instructions than {} has:\n{}\nwhere that is meant, `cargo xtask bench --update` changes it",
+        path.display(),
+        grown.join("\n")
+    );
+    say!("no count has grown by more than 1 %");
+    Ok(())
+}
+
+fn settings() -> Result<Settings> {
+    OPTIONS.iter().map(|text| options::parse(text).map_err(anyhow::Error::msg)).collect()
+}
+
+/// The benchmark, built.
+struct Bench<'a> {
+    machine: &'static Machine,
+    workspace: &'a Workspace,
+    image: BootImage,
+    root_task: PathBuf,
+    plugin: PathBuf,
+}
+
+impl<'a> Bench<'a> {
+    fn build(cargo: &Cargo<'a>) -> Result<Self> {
+        let root_task = system::find("bench")?.build(cargo, Luggage::default())?.root_task;
+        let image = image::build(cargo, KernelProfile::Release)?;
+        cargo::run(cargo.command("build").args(["--package", "keel-counter"]))?;
+        let plugin = cargo.workspace.target().join("debug").join("libkeel_counter.so");
+        Ok(Bench { machine: cargo.machine, workspace: cargo.workspace, image, root_task, plugin })
+    }
+
+    /// The file with data of this kind for the architecture.
+    fn data(&self, kind: &str) -> PathBuf {
+        self.workspace.root().join("systems/bench").join(kind).join(format!("{}.tsv", self.machine.name))
+    }
+
+    /// Runs it twice; `profiled` names the operation whose instructions are told apart.
+    fn counts(&self, profiled: Option<&str>) -> Result<Counts> {
+        let said = self.run(self.boot())?;
+        let mut counts = Counts::parse(&said)?;
+        let out = self.workspace.output(self.machine).join("bench.counts");
+        let kernel = artifact::read(&self.image.kernel)?;
+        let kernel = self.executable(&kernel, "the kernel's ELF")?;
+        let root_task = artifact::read(&self.root_task)?;
+        let root_task = self.executable(&root_task, "the root task's ELF")?;
+        let mut plugin = format!(
+            "{},out={},kernel={:#x},user={:#x}",
+            comma_free(&self.plugin)?,
+            comma_free(&out)?,
+            kernel.entry(),
+            root_task.entry()
+        );
+        if let Some(name) = profiled {
+            let operation = counts.find(name)?;
+            plugin += &format!(",profile={}.{}.{}", operation.group, operation.window, operation.windows);
+        }
+        let mut command = self.boot();
+        command.args(["-plugin", &plugin]);
+        let said_again = self.run(command)?;
+        ensure!(said == said_again, "two runs differ:\n{said}\n{said_again}");
+        counts.watched(Watched::parse(&String::from_utf8_lossy(&artifact::read(&out)?))?)?;
+        counts.image_bytes = kernel.resident_bytes();
+        Ok(counts)
+    }
+
+    fn executable<'d>(&self, data: &'d [u8], what: &'static str) -> Result<Executable<'d>> {
+        Executable::parse(data, self.machine.elf_machine, Placement::Fixed).context(what)
+    }
+
+    fn boot(&self) -> Command {
+        let boot = Boot {
+            machine: self.machine,
+            image: &self.image.image,
+            root_task: &self.root_task,
+            memory: Some(MEMORY),
+            icount: true,
+            gdb: false,
+        };
+        boot.command()
+    }
+
+    /// What the console shows.
+    fn run(&self, command: Command) -> Result<String> {
+        let mut shown = Vec::new();
+        let limits = Limits { timeout: Some(TIMEOUT), ..Limits::default() };
+        let end = guest::run(command, Console::Captured, limits, &mut shown)?;
+        let shown = String::from_utf8_lossy(&shown).into_owned();
+        match end {
+            End::Decided(verdict) if verdict.is_success() => Ok(shown),
+            end => bail!("{}\n{shown}", end.reason()),
+        }
+    }
+}
+
+/// A path as QEMU takes it in a plugin's arguments, where a comma ends it.
+fn comma_free(path: &Path) -> Result<&str> {
+    let text = path.to_str().filter(|text| !text.contains(','));
+    text.with_context(|| format!("QEMU takes no plugin at {}: rename the directory", path.display()))
+}
