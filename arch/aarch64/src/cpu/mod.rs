@@ -14,6 +14,8 @@
 //! 4. The kernel is built without floating point: between saves and loads the FPU's registers are user level's.
 
 #[cfg(target_os = "none")]
+mod memory;
+#[cfg(target_os = "none")]
 pub mod start;
 #[cfg(target_os = "none")]
 pub mod trap;
