@@ -64,6 +64,18 @@ impl MessageInfo {
         (self.0 >> EXTRA_CAPS_SHIFT & EXTRA_CAPS_MASK) as usize
     }
 
+    /// Whether the message has no extra capabilities and at most so many words.
+    #[inline(always)]
+    pub const fn is_at_most(self, words: usize) -> bool {
+        self.0 & (LENGTH_MASK | EXTRA_CAPS_MASK << EXTRA_CAPS_SHIFT) <= words as u64
+    }
+
+    /// The same, with no capability unwrapped.
+    #[inline(always)]
+    pub const fn without_unwrapped(self) -> Self {
+        Self(self.0 & !(CAPS_UNWRAPPED_MASK << CAPS_UNWRAPPED_SHIFT))
+    }
+
     /// Bit i: extra capability i arrived as a badge.
     pub const fn caps_unwrapped(self) -> u64 {
         self.0 >> CAPS_UNWRAPPED_SHIFT & CAPS_UNWRAPPED_MASK

@@ -26,6 +26,7 @@
 //!   objects are canonical 48-bit and aligned to their object, physical addresses below 2^48.
 //! - **C2** The all-zero pair is `Cap::Null`.
 
+use crate::arch::Arch;
 use crate::cspace::Slot;
 use crate::object::{AsidPool, Endpoint, Notification, Reply, SchedContext, Table, Tcb};
 use crate::store::Ref;
@@ -403,6 +404,8 @@ const BITS_MASK: u64 = 63;
 const PHYS_MASK: u64 = 0x0000_ffff_ffff_fff0;
 /// The field *low*.
 const LOW_MASK: u64 = 63;
+/// A frame's level, in the field *low*.
+const FRAME_LEVEL_MASK: u64 = 3 << 2;
 
 /// The first word of a packed capability.
 const fn head(tag: u8, address: u64, bits: u8, low: u64) -> u64 {
@@ -432,6 +435,34 @@ impl RawCap {
         self.word0 & mask == head(tag, 0, 0, rights.word())
     }
 
+    /// Whether it is to the same object as `other`. Untyped memory and authorities without an object are not
+    /// objects in this sense: nothing happens when their last capability goes.
+    #[must_use]
+    #[inline]
+    pub fn is_same_object<A: Arch>(self, other: Self) -> bool {
+        let (difference, tag) = (self.word0 ^ other.word0, self.tag());
+        if difference >> TAG_SHIFT != 0 {
+            return false;
+        }
+        // Where the object lies, without what the field *low* holds below it.
+        match tag {
+            tag::ENDPOINT
+            | tag::NOTIFICATION
+            | tag::REPLY
+            | tag::TCB
+            | tag::SCHED_CONTEXT
+            | tag::PAGE_TABLE
+            | tag::VSPACE
+            | tag::ASID_POOL => difference & PHYS_MASK == 0,
+            tag::CNODE => difference & PHYS_MASK & !LOW_MASK == 0,
+            tag::FRAME => difference & (PHYS_MASK | FRAME_LEVEL_MASK) == 0,
+            tag::SCHED_CONTROL | tag::IRQ_HANDLER => self.word1 == other.word1,
+            tag::DOMAIN_SET | tag::ASID_CONTROL => true,
+            tag::NULL | tag::UNTYPED | tag::IRQ_CONTROL | tag::ZOMBIE => false,
+            _ => A::same_object(self, other),
+        }
+    }
+
     /// The field *bits*.
     const fn bits(self) -> u8 {
         (self.word0 >> BITS_SHIFT & BITS_MASK) as u8
@@ -444,13 +475,30 @@ impl RawCap {
     }
 
     /// The kernel object, whose address has `aligned` zero bits; none at address 0.
-    fn object<T>(self, aligned: u32) -> Option<Ref<T>> {
+    #[inline(always)]
+    pub(crate) fn object<T>(self, aligned: u32) -> Option<Ref<T>> {
         Ref::at(KernelAddr(self.kernel_address(aligned)))
     }
 
     /// The rights in the field *low*.
-    fn rights(self) -> Rights {
+    pub(crate) fn rights(self) -> Rights {
         Rights::from_word(self.word0)
+    }
+
+    /// The slot that `address` names, if this is the root of a CSpace of one level.
+    #[inline(always)]
+    pub(crate) fn only_level_slot(self, address: u64) -> Option<Ref<Slot>> {
+        let (radix, guard_bits) = (self.word0 & LOW_MASK, u64::from(self.bits()));
+        let is_only_level = self.tag() == tag::CNODE && radix + guard_bits == u64::from(u64::BITS);
+        if !is_only_level || address >> radix != self.word1 {
+            return None;
+        }
+        Some(self.object::<Slot>(6)?.nth(address & ((1 << radix) - 1)))
+    }
+
+    /// With no more than `rights`, which its type must have.
+    pub(crate) fn masked(self, rights: Rights) -> Self {
+        Self { word0: self.word0 & (!Rights::ALL.word() | rights.word()), ..self }
     }
 
     /// The physical address, of which the low `aligned` bits are zero.

@@ -139,9 +139,11 @@ pub fn insert<A: Arch>(store: &mut Store<A>, cap: RawCap, flags: Flags, slot: Re
 }
 
 /// The flags of `new`, derived from `source`: a copy that differs in kind from its source is original.
+#[inline]
 pub fn flags_of_copy<A: Arch>(source: RawCap, new: RawCap) -> Flags {
     match new.tag() {
         tag::ENDPOINT | tag::NOTIFICATION if source.word1 != new.word1 => Flags::BADGED_ORIGINAL,
+        tag::ENDPOINT | tag::NOTIFICATION => Flags::NONE,
         tag::UNTYPED => Flags::ORIGINAL,
         tag::IRQ_HANDLER if source.tag() == tag::IRQ_CONTROL => Flags::ORIGINAL,
         _ => match A::badge(new) {
@@ -221,7 +223,7 @@ pub fn first_child<A: Arch>(store: &Store<A>, slot: Ref<Slot>) -> Option<Ref<Slo
 /// Whether `child`, which stands somewhere behind `parent`, can be below it: it is if all that stand between can be too
 /// (D2).
 pub fn is_parent<A: Arch>(parent: &Slot, child: &Slot) -> bool {
-    if !parent.node.is_original() || !same_region::<A>(parent.cap(), child.cap()) {
+    if !parent.node.is_original() || !same_region::<A>(parent.raw, child.raw) {
         return false;
     }
     match badges::<A>(parent, child) {
@@ -240,20 +242,29 @@ fn badges<A: Arch>(a: &Slot, b: &Slot) -> Option<(u64, u64)> {
 
 /// Whether two capabilities are to the same object with the same badge.
 fn share_badge<A: Arch>(a: &Slot, b: &Slot) -> bool {
-    same_object::<A>(a.cap(), b.cap()) && badges::<A>(a, b).is_some_and(|(a, b)| a == b)
+    a.raw.is_same_object::<A>(b.raw) && badges::<A>(a, b).is_some_and(|(a, b)| a == b)
 }
 
 /// Whether the capability in `slot` is the last one to its object.
 pub fn is_final<A: Arch>(store: &Store<A>, slot: Ref<Slot>) -> bool {
-    let this = store[slot].cap();
+    let this = store[slot].raw;
     let other = |neighbour: Option<Ref<Slot>>| {
-        neighbour.is_some_and(|neighbour| same_object::<A>(store[neighbour].cap(), this))
+        neighbour.is_some_and(|neighbour| store[neighbour].raw.is_same_object::<A>(this))
     };
     !other(store[slot].node.prev()) && !other(store[slot].node.next())
 }
 
 /// Whether `child` lies in what `parent` has authority over.
-fn same_region<A: Arch>(parent: Cap, child: Cap) -> bool {
+#[inline]
+fn same_region<A: Arch>(parent: RawCap, child: RawCap) -> bool {
+    match parent.tag() {
+        tag::UNTYPED | tag::FRAME | tag::IRQ_CONTROL => lies_in::<A>(parent.into(), child.into()),
+        _ => parent.is_same_object::<A>(child),
+    }
+}
+
+/// As [`same_region`], for memory and for what gives out interrupts.
+fn lies_in<A: Arch>(parent: Cap, child: Cap) -> bool {
     match (parent, child) {
         (Cap::Untyped(parent), child) => extent::<A>(child).is_some_and(|(base, bytes)| {
             let end = parent.base.0 + (1 << parent.bits);
@@ -265,28 +276,6 @@ fn same_region<A: Arch>(parent: Cap, child: Cap) -> bool {
         }
         (Cap::IrqControl, Cap::IrqHandler(_) | Cap::IrqControl) => true,
         (Cap::IrqControl, Cap::Machine(child)) => A::child_of_irq_control(child),
-        (parent, child) => same_object::<A>(parent, child),
-    }
-}
-
-/// Whether two capabilities are to the same object. Untyped memory and authorities without an object are not
-/// objects in this sense: nothing happens when their last capability goes.
-fn same_object<A: Arch>(a: Cap, b: Cap) -> bool {
-    match (a, b) {
-        (Cap::Endpoint(a), Cap::Endpoint(b)) => a.object == b.object,
-        (Cap::Notification(a), Cap::Notification(b)) => a.object == b.object,
-        (Cap::Reply { object: a, .. }, Cap::Reply { object: b, .. }) => a == b,
-        (Cap::CNode(a), Cap::CNode(b)) => a.slots == b.slots,
-        (Cap::Tcb(a), Cap::Tcb(b)) => a == b,
-        (Cap::SchedContext { object: a, .. }, Cap::SchedContext { object: b, .. }) => a == b,
-        (Cap::SchedControl { core: a }, Cap::SchedControl { core: b }) => a == b,
-        (Cap::DomainSet, Cap::DomainSet) | (Cap::AsidControl, Cap::AsidControl) => true,
-        (Cap::IrqHandler(a), Cap::IrqHandler(b)) => a == b,
-        (Cap::Frame(a), Cap::Frame(b)) => a.base == b.base && a.level == b.level,
-        (Cap::Table(a), Cap::Table(b)) => a.table == b.table,
-        (Cap::VSpace(a), Cap::VSpace(b)) => a.root == b.root,
-        (Cap::AsidPool { pool: a, .. }, Cap::AsidPool { pool: b, .. }) => a == b,
-        (Cap::Machine(a), Cap::Machine(b)) => A::same_object(a, b),
         _ => false,
     }
 }

@@ -51,13 +51,29 @@ pub const FULL_DEPTH: u64 = 64;
 ///
 /// Gives the slot where resolution ended and the bits left over, which are not 0 when a capability other than a
 /// CNode was met on the way.
+#[inline(always)]
 pub fn resolve<A: Arch>(
     store: &Store<A>,
     root: Cap,
     address: u64,
     depth: u64,
 ) -> Result<(Ref<Slot>, u64), LookupFailure> {
-    let Cap::CNode(mut node) = root else { return Err(LookupFailure::InvalidRoot) };
+    let Cap::CNode(node) = root else { return Err(LookupFailure::InvalidRoot) };
+    // Most CSpaces have one level, which takes all bits.
+    let (guard_bits, radix) = (u64::from(node.guard_bits), u64::from(node.radix));
+    if guard_bits + radix == depth && address >> (radix & 63) & mask(guard_bits & 63) == node.guard {
+        return Ok((node.slots.nth(address & mask(radix & 63)), 0));
+    }
+    resolve_levels(store, node, address, depth)
+}
+
+/// As [`resolve`], level by level.
+fn resolve_levels<A: Arch>(
+    store: &Store<A>,
+    mut node: CNodeCap,
+    address: u64,
+    depth: u64,
+) -> Result<(Ref<Slot>, u64), LookupFailure> {
     let mut left = depth;
     // At most 64 rounds: each takes at least one bit.
     loop {
@@ -95,6 +111,7 @@ const fn mask(bits: u64) -> u64 {
 
 /// The slot that a (root, index, depth) triple of an invocation names. `source` says for the error which role
 /// the slot has.
+#[inline]
 pub fn target_slot<A: Arch>(
     store: &Store<A>,
     root: Cap,

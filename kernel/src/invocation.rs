@@ -2,19 +2,17 @@
 
 //! Invocations of objects: from a message to an operation, and its results back.
 //!
-//! [`Kernel::decode`] hands the message to the file of the object that the capability names. What comes back is
-//! an error of the interface or an [`Invocation`]: a complete description of an operation that has been found
-//! legal. [`Kernel::perform`] carries it out; it cannot fail, at most it is preempted, and then nothing is lost:
-//! the system is consistent and the caller repeats its call.
+//! [`Kernel::invoke`] hands the message to the file of the object that the capability names, twice. Decoding gives
+//! an error of the interface or an `Invocation` of that object: a complete description of an operation that has been
+//! found legal. Performing carries it out; it cannot fail, at most it is preempted, and then nothing is lost: the
+//! system is consistent and the caller repeats its call.
 
 use crate::Kernel;
 use crate::arch::{Arch, PagingLabel};
-use crate::cap::Cap;
+use crate::cap::{Cap, RawCap, tag};
 use crate::cspace::Slot;
 use crate::error::Error;
-use crate::object::{
-    Tcb, asid, cnode, domain, frame, irq, sched_context, sched_control, table, tcb, untyped,
-};
+use crate::object::{Tcb, irq};
 use crate::store::Ref;
 use crate::units::KernelAddr;
 use keel_abi::message::{MAX_EXTRA_CAPS, MESSAGE_REGISTERS, MessageInfo};
@@ -42,39 +40,24 @@ pub struct Message {
     pub buffer: Option<KernelAddr>,
 }
 
-/// A legal operation, ready to be performed.
-#[expect(clippy::large_enum_variant, reason = "there is no heap to put the large one into")]
+/// A legal operation of IRQControl, which the machine may have its own of.
 #[derive(Clone, Copy)]
-pub enum Invocation<A: Arch> {
-    /// On untyped memory.
-    Untyped(untyped::Retype),
-    /// On a CNode.
-    CNode(cnode::Invocation),
-    /// On a thread.
-    Tcb(tcb::invocation::Invocation),
-    /// On a scheduling context.
-    SchedContext(sched_context::Invocation),
-    /// On a core's time.
-    SchedControl(sched_control::Configure),
-    /// On domains.
-    Domain(domain::Invocation),
-    /// On interrupts.
+pub enum IrqControlInvocation<A: Arch> {
+    /// One that all machines have.
     Irq(irq::Invocation),
-    /// On a frame.
-    Frame(frame::Invocation),
-    /// On a page table.
-    Table(table::Invocation),
-    /// On address space identifiers.
-    Asid(asid::Invocation),
-    /// On something that only this machine has.
+    /// One of this machine.
     Machine(A::Invocation),
 }
+
+/// How an invocation ended: with so many result words, which are written, or refused.
+pub type Outcome = Result<Result<u64, Error>, Preempted>;
 
 impl<A: Arch> Kernel<A> {
     /// Word `index` of the message.
     ///
     /// Only words below the message's length are asked for; words from 4 on exist only with a buffer.
     #[must_use]
+    #[inline]
     pub fn argument(&self, message: &Message, index: u64) -> u64 {
         match A::REGISTERS.message.get(index as usize) {
             Some(&register) => self.store[message.sender].registers.words[register],
@@ -84,6 +67,7 @@ impl<A: Arch> Kernel<A> {
 
     /// The capability in extra slot `index`: a null capability where the slot is empty, an error where the message
     /// has too few.
+    #[inline(always)]
     pub fn extra_cap(&self, message: &Message, index: usize) -> Result<(Ref<Slot>, Cap), Error> {
         let slot = message.caps.get(index).copied().flatten().ok_or(Error::TruncatedMessage)?;
         Ok((slot, self.store[slot].cap()))
@@ -101,72 +85,97 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
-    /// Checks everything about an invocation of `cap` and changes nothing.
-    pub fn decode(&self, cap: Cap, message: &Message) -> Result<Invocation<A>, Error> {
-        match cap {
-            Cap::Untyped(untyped) => self.decode_untyped(untyped, message).map(Invocation::Untyped),
-            Cap::CNode(_) => self.decode_cnode(cap, message).map(Invocation::CNode),
-            Cap::Tcb(tcb) => self.decode_tcb(tcb, message).map(Invocation::Tcb),
-            Cap::SchedContext { object, .. } => {
-                self.decode_sched_context(object, message).map(Invocation::SchedContext)
+    /// Invokes the object of the capability `raw`: decodes, and if that found the operation legal performs it.
+    pub fn invoke(&mut self, raw: RawCap, message: &Message) -> Outcome {
+        // The tag first: in each arm the capability has one form.
+        match (raw.tag(), raw.into()) {
+            (tag::UNTYPED, Cap::Untyped(untyped)) => self
+                .act(self.decode_untyped(untyped, message), |kernel, retype| kernel.perform_retype(*retype)),
+            (tag::CNODE, Cap::CNode(node)) => self
+                .act(self.decode_cnode(node, message), |kernel, operation| kernel.perform_cnode(*operation)),
+            (tag::TCB, Cap::Tcb(tcb)) => self.act(self.decode_tcb(tcb, message), |kernel, operation| {
+                kernel.perform_tcb(operation, message)
+            }),
+            (tag::SCHED_CONTEXT, Cap::SchedContext { object, .. }) => self
+                .act(self.decode_sched_context(object, message), |kernel, operation| {
+                    kernel.perform_sched_context(*operation, message)
+                }),
+            (tag::SCHED_CONTROL, Cap::SchedControl { core }) => self
+                .act(self.decode_sched_control(core, message), |kernel, configure| {
+                    kernel.perform_configure(*configure)
+                }),
+            (tag::DOMAIN_SET, _) => self
+                .act(self.decode_domain_set(message), |kernel, operation| kernel.perform_domain(*operation)),
+            (tag::IRQ_CONTROL, _) => {
+                self.act(self.decode_irq_control(message), |kernel, operation| match *operation {
+                    IrqControlInvocation::Irq(operation) => kernel.perform_irq(operation),
+                    IrqControlInvocation::Machine(operation) => A::perform(kernel, operation, message),
+                })
             }
-            Cap::SchedControl { core } => {
-                self.decode_sched_control(core, message).map(Invocation::SchedControl)
-            }
-            Cap::DomainSet => self.decode_domain_set(message).map(Invocation::Domain),
-            Cap::IrqControl => self.decode_irq_control(message),
-            Cap::IrqHandler(irq) => self.decode_irq_handler(irq, message).map(Invocation::Irq),
-            Cap::Frame(_) | Cap::Table(_) | Cap::VSpace(_) | Cap::AsidControl | Cap::AsidPool { .. } => {
-                self.decode_paging(cap, message)
-            }
-            Cap::Machine(_) => A::decode(self, cap, message).map(Invocation::Machine),
+            (tag::IRQ_HANDLER, Cap::IrqHandler(irq)) => self
+                .act(self.decode_irq_handler(irq, message), |kernel, operation| {
+                    kernel.perform_irq(*operation)
+                }),
+            (
+                tag::FRAME | tag::PAGE_TABLE | tag::VSPACE | tag::ASID_CONTROL | tag::ASID_POOL,
+                cap @ (Cap::Frame(_)
+                | Cap::Table(_)
+                | Cap::VSpace(_)
+                | Cap::AsidControl
+                | Cap::AsidPool { .. }),
+            ) => self.invoke_paging(cap, message),
+            (_, cap @ Cap::Machine(_)) => self.invoke_machine(cap, message),
             // Messages to endpoints, notifications and reply objects are not invocations and do not come here.
-            Cap::Null | Cap::Zombie(_) | Cap::Endpoint(_) | Cap::Notification(_) | Cap::Reply { .. } => {
-                Err(Error::InvalidCapability(0))
-            }
+            _ => Ok(Err(Error::InvalidCapability(0))),
         }
     }
 
-    /// Checks an invocation of a frame, a table, an address space or its identifiers: what all machines
-    /// have is portable, the rest is the machine's.
-    fn decode_paging(&self, cap: Cap, message: &Message) -> Result<Invocation<A>, Error> {
+    /// Invokes a frame, a table, an address space or its identifiers: what all machines have is portable, the
+    /// rest is the machine's.
+    fn invoke_paging(&mut self, cap: Cap, message: &Message) -> Outcome {
         match (cap, A::paging_label(message.label)) {
             (
                 Cap::Frame(frame),
                 Some(label @ (PagingLabel::PageMap | PagingLabel::PageUnmap | PagingLabel::PageGetAddress)),
-            ) => self.decode_frame(frame, label, message).map(Invocation::Frame),
-            (Cap::Table(table), Some(label @ (PagingLabel::TableMap | PagingLabel::TableUnmap))) => {
-                self.decode_table(table, label, message).map(Invocation::Table)
-            }
+            ) => self.act(self.decode_frame(frame, label, message), |kernel, operation| {
+                kernel.perform_frame(*operation, message)
+            }),
+            (Cap::Table(table), Some(label @ (PagingLabel::TableMap | PagingLabel::TableUnmap))) => self
+                .act(self.decode_table(table, label, message), |kernel, operation| {
+                    kernel.perform_table(*operation)
+                }),
             (Cap::VSpace(_), Some(label @ (PagingLabel::TableMap | PagingLabel::TableUnmap)))
                 if A::TABLES_ARE_ROOTS =>
             {
-                Err(self.refuse_root(label, message))
+                Ok(Err(self.refuse_root(label, message)))
             }
             (Cap::AsidControl, Some(PagingLabel::MakePool)) => {
-                self.decode_make_pool(message).map(Invocation::Asid)
+                self.act(self.decode_make_pool(message), |kernel, operation| kernel.perform_asid(*operation))
             }
-            (Cap::AsidPool { pool, base }, Some(PagingLabel::Assign)) => {
-                self.decode_assign(pool, base, message).map(Invocation::Asid)
-            }
-            (cap, _) => A::decode(self, cap, message).map(Invocation::Machine),
+            (Cap::AsidPool { pool, base }, Some(PagingLabel::Assign)) => self
+                .act(self.decode_assign(pool, base, message), |kernel, operation| {
+                    kernel.perform_asid(*operation)
+                }),
+            (cap, _) => self.invoke_machine(cap, message),
         }
     }
 
-    /// Carries out a decoded invocation that `caller` made; the number of result words, which are written.
-    pub fn perform(&mut self, invocation: Invocation<A>, message: &Message) -> Result<u64, Preempted> {
-        match invocation {
-            Invocation::Untyped(retype) => self.perform_retype(retype),
-            Invocation::CNode(operation) => self.perform_cnode(operation),
-            Invocation::Tcb(operation) => self.perform_tcb(operation, message),
-            Invocation::SchedContext(operation) => self.perform_sched_context(operation, message),
-            Invocation::SchedControl(configure) => self.perform_configure(configure),
-            Invocation::Domain(operation) => self.perform_domain(operation),
-            Invocation::Irq(operation) => self.perform_irq(operation),
-            Invocation::Frame(operation) => self.perform_frame(operation, message),
-            Invocation::Table(operation) => self.perform_table(operation),
-            Invocation::Asid(operation) => self.perform_asid(operation),
-            Invocation::Machine(operation) => A::perform(self, operation, message),
+    /// Invokes what only this machine has.
+    fn invoke_machine(&mut self, cap: Cap, message: &Message) -> Outcome {
+        self.act(A::decode(self, cap, message), |kernel, operation| A::perform(kernel, *operation, message))
+    }
+
+    /// Performs what was decoded, if it was found legal. Each kind of object has its own type of operation: one
+    /// that held them all would be copied several times over.
+    #[inline(always)]
+    fn act<T>(
+        &mut self,
+        decoded: Result<T, Error>,
+        perform: impl FnOnce(&mut Self, &T) -> Result<u64, Preempted>,
+    ) -> Outcome {
+        match &decoded {
+            Ok(operation) => perform(self, operation).map(Ok),
+            Err(error) => Ok(Err(*error)),
         }
     }
 }

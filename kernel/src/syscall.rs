@@ -11,7 +11,7 @@
 
 use crate::Kernel;
 use crate::arch::Arch;
-use crate::cap::{Cap, Rights};
+use crate::cap::{Cap, RawCap, Rights, tag};
 use crate::cspace::Slot;
 use crate::error::{Error, LookupFailure};
 use crate::invocation::{Message, Preempted, usable_length};
@@ -168,19 +168,58 @@ impl<A: Arch> Kernel<A> {
 
     /// Sends the message of `thread` to whatever `address` names.
     fn send_phase(&mut self, thread: Ref<Tcb>, address: u64, kind: Sending) -> Result<(), Preempted> {
-        let found = self.lookup_message(thread, address, kind.is_call());
-        let message = match found {
-            Ok(message) => message,
-            Err((address, failure)) => {
-                if kind.is_blocking() {
-                    self.raise_fault(thread, Fault::Capability { address, in_receive: false, failure });
-                }
-                return Ok(());
+        let info = MessageInfo(self.register(thread, A::REGISTERS.info));
+        match self.lookup_cap(thread, address) {
+            Ok(slot) => self.send_to(thread, slot, info, kind),
+            Err(failure) => {
+                self.refuse_address(thread, kind, address, failure);
+                Ok(())
             }
+        }
+    }
+
+    /// The message of `thread` names nothing at `address`.
+    #[cold]
+    fn refuse_address(&mut self, thread: Ref<Tcb>, kind: Sending, address: u64, failure: LookupFailure) {
+        if kind.is_blocking() {
+            self.raise_fault(thread, Fault::Capability { address, in_receive: false, failure });
+        }
+    }
+
+    /// Sends the message of `thread` to what is in `slot`.
+    #[inline]
+    fn send_to(
+        &mut self,
+        thread: Ref<Tcb>,
+        slot: Ref<Slot>,
+        info: MessageInfo,
+        kind: Sending,
+    ) -> Result<(), Preempted> {
+        let mut message = Message {
+            sender: thread,
+            is_call: kind.is_call(),
+            slot,
+            label: info.label(),
+            length: info.length() as u64,
+            caps: ExtraCaps::default(),
+            buffer: None,
         };
-        let cap = self.store[message.slot].cap();
-        match cap {
-            Cap::Endpoint(c) if c.rights.has(Rights::WRITE) => {
+        if !info.is_at_most(MESSAGE_REGISTERS) {
+            message.buffer = self.send_buffer(thread);
+            message.length = usable_length(info, message.buffer);
+            if let Some(buffer) = message.buffer {
+                match self.lookup_extra_caps(thread, info, buffer) {
+                    Ok(caps) => message.caps = caps,
+                    Err((address, failure)) => {
+                        self.refuse_address(thread, kind, address, failure);
+                        return Ok(());
+                    }
+                }
+            }
+        }
+        let raw = self.store[slot].raw;
+        match (raw.tag(), raw.into()) {
+            (tag::ENDPOINT, Cap::Endpoint(c)) if c.rights.has(Rights::WRITE) => {
                 let send = Send {
                     badge: c.badge,
                     rights: c.rights,
@@ -192,83 +231,69 @@ impl<A: Arch> Kernel<A> {
                 self.send_message(thread, c.object, send);
                 Ok(())
             }
-            Cap::Notification(c) if c.rights.has(Rights::WRITE) => {
+            (tag::NOTIFICATION, Cap::Notification(c)) if c.rights.has(Rights::WRITE) => {
                 self.signal(c.object, c.badge);
                 // A notification has no results; a caller of one is answered at once.
-                self.finish_invocation(thread, kind, Ok(0));
+                self.finish_invocation(thread, kind, 0);
                 Ok(())
             }
-            Cap::Reply { object, rights } => {
+            (tag::REPLY, Cap::Reply { object, rights }) => {
                 self.reply_to(thread, object, rights, Some(message.caps));
-                self.finish_invocation(thread, kind, Ok(0));
+                self.finish_invocation(thread, kind, 0);
                 Ok(())
             }
-            _ => self.invoke(cap, &message, kind),
+            _ => self.invocation_phase(raw, &message, kind),
         }
     }
 
     /// Invokes an object.
-    fn invoke(&mut self, cap: Cap, message: &Message, kind: Sending) -> Result<(), Preempted> {
-        let decoded = if kind == Sending::FirstPhase && is_left_alone_in_first_phase(&cap) {
-            Err(Error::InvalidCapability(0))
+    fn invocation_phase(&mut self, raw: RawCap, message: &Message, kind: Sending) -> Result<(), Preempted> {
+        let outcome = if kind == Sending::FirstPhase && is_left_alone_in_first_phase(raw.tag()) {
+            Ok(Err(Error::InvalidCapability(0)))
         } else {
-            self.decode(cap, message)
+            self.invoke(raw, message)
         };
-        let result = match decoded {
-            Ok(invocation) => Ok(self.perform(invocation, message)?),
-            Err(error) => {
-                self.report_refused(message, cap, &error);
-                Err(error)
+        match &outcome {
+            Ok(Ok(length)) => self.finish_invocation(message.sender, kind, *length),
+            Ok(Err(error)) => {
+                self.report_refused(message, raw.into(), error);
+                self.finish_refused(message.sender, kind, error);
             }
-        };
-        self.finish_invocation(message.sender, kind, result);
+            Err(Preempted) => return Err(Preempted),
+        }
         Ok(())
     }
 
-    /// Tells a caller how its invocation ended: with this many result words, or with an error.
-    fn finish_invocation(&mut self, thread: Ref<Tcb>, kind: Sending, result: Result<u64, Error>) {
+    /// Tells a caller that its invocation ended well, with this many result words.
+    #[inline]
+    fn finish_invocation(&mut self, thread: Ref<Tcb>, kind: Sending, length: u64) {
         // A thread that has deleted itself hears nothing.
+        if kind.is_call() && self.core.current == Some(thread) {
+            self.answer(thread, MessageInfo::new(0, 0, 0, length as usize));
+        }
+    }
+
+    /// Tells a caller that its invocation was refused.
+    fn finish_refused(&mut self, thread: Ref<Tcb>, kind: Sending, error: &Error) {
         if !kind.is_call() || self.core.current != Some(thread) {
             return;
         }
-        let info = match result {
-            Ok(length) => MessageInfo::new(0, 0, 0, length as usize),
-            Err(error) => {
-                let (words, length) = error.words();
-                let length = match self.receive_buffer(thread) {
-                    Some(_) => length,
-                    None => length.min(MESSAGE_REGISTERS),
-                };
-                // At most 5 words.
-                for (index, &word) in words.iter().enumerate().take(length) {
-                    self.set_result(thread, index as u64, word);
-                }
-                MessageInfo::new(error.code() as u64, 0, 0, length)
-            }
-        };
+        let (words, mut length) = error.words();
+        if length > MESSAGE_REGISTERS && self.receive_buffer(thread).is_none() {
+            length = MESSAGE_REGISTERS;
+        }
+        // At most 5 words.
+        for (index, &word) in words.iter().enumerate().take(length) {
+            self.set_result(thread, index as u64, word);
+        }
+        self.answer(thread, MessageInfo::new(error.code() as u64, 0, 0, length));
+    }
+
+    /// The kernel's answer to a call.
+    fn answer(&mut self, thread: Ref<Tcb>, info: MessageInfo) {
         let registers = &mut self.store[thread].registers.words;
         registers[A::REGISTERS.capability] = 0;
         registers[A::REGISTERS.info] = info.word();
-    }
-
-    /// Looks up all that the message of `thread` names: the capability at `address` and the extra ones. On failure,
-    /// the address that could not be resolved and why.
-    fn lookup_message(
-        &self,
-        thread: Ref<Tcb>,
-        address: u64,
-        is_call: bool,
-    ) -> Result<Message, (u64, LookupFailure)> {
-        let info = MessageInfo(self.register(thread, A::REGISTERS.info));
-        let slot = self.lookup_cap(thread, address).map_err(|failure| (address, failure))?;
-        let needs_buffer = info.length() > MESSAGE_REGISTERS || info.extra_caps() > 0;
-        let buffer = if needs_buffer { self.send_buffer(thread) } else { None };
-        let caps = match buffer {
-            Some(buffer) => self.lookup_extra_caps(thread, info, buffer)?,
-            None => ExtraCaps::default(),
-        };
-        let length = usable_length(info, buffer);
-        Ok(Message { sender: thread, is_call, slot, label: info.label(), length, caps, buffer })
     }
 
     /// Receives from whatever `address` names.
@@ -311,11 +336,8 @@ impl<A: Arch> Kernel<A> {
 }
 
 /// Objects that the first of two phases does not invoke (`syscalls.md` §7, step 4).
-const fn is_left_alone_in_first_phase(cap: &Cap) -> bool {
-    matches!(
-        cap,
-        Cap::Tcb(_) | Cap::CNode(_) | Cap::DomainSet | Cap::SchedControl { .. } | Cap::SchedContext { .. }
-    )
+const fn is_left_alone_in_first_phase(tag: u8) -> bool {
+    matches!(tag, tag::TCB | tag::CNODE | tag::DOMAIN_SET | tag::SCHED_CONTROL | tag::SCHED_CONTEXT)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 
 use crate::Kernel;
 use crate::arch::Arch;
-use crate::cap::{Cap, VmRights};
+use crate::cap::{Cap, RawCap, VmRights, tag};
 use crate::cdt;
 use crate::cspace::{self, FULL_DEPTH, Slot};
 use crate::error::LookupFailure;
@@ -97,7 +97,7 @@ impl<A: Arch> Kernel<A> {
                         return (index, unwrapped);
                     };
                     match self.derive(slot, cap) {
-                        Ok(derived) if !derived.is_null() => self.insert_copy(derived, slot, target),
+                        Ok(derived) if !derived.is_null() => self.insert_copy(derived.into(), slot, target),
                         _ => return (index, unwrapped),
                     }
                 }
@@ -116,6 +116,7 @@ impl<A: Arch> Kernel<A> {
 
     /// Looks up the extra capabilities that the message of `tcb` with this info word and buffer names. On failure,
     /// the address that could not be resolved and why.
+    #[inline(always)]
     pub fn lookup_extra_caps(
         &self,
         tcb: Ref<Tcb>,
@@ -123,31 +124,50 @@ impl<A: Arch> Kernel<A> {
         buffer: KernelAddr,
     ) -> Result<ExtraCaps, (u64, LookupFailure)> {
         let mut caps = ExtraCaps::default();
+        let count = info.extra_caps();
         // At most 3 capabilities.
-        for (index, slot) in caps.iter_mut().enumerate().take(info.extra_caps()) {
+        for (index, slot) in caps.iter_mut().enumerate() {
+            if index == count {
+                break;
+            }
             let word = ipc_buffer::CAPS_OR_BADGES + index;
             let address = self.store.load(buffer.offset(word as u64 * 8));
-            *slot = Some(self.lookup_cap(tcb, address).map_err(|failure| (address, failure))?);
+            match self.lookup_cap(tcb, address) {
+                Ok(found) => *slot = Some(found),
+                Err(failure) => return Err((address, failure)),
+            }
         }
         Ok(caps)
     }
 
     /// The slot that `address` names in the CSpace of `tcb`. Bits left over are ignored.
+    #[inline(always)]
     pub fn lookup_cap(&self, tcb: Ref<Tcb>, address: u64) -> Result<Ref<Slot>, LookupFailure> {
-        let root = self.store[tcb.slot(TcbSlot::CSpace)].cap();
-        cspace::resolve(&self.store, root, address, FULL_DEPTH).map(|(slot, _)| slot)
+        let root = self.store[tcb].slots[TcbSlot::CSpace as usize].raw;
+        match root.only_level_slot(address) {
+            Some(slot) => Ok(slot),
+            None => self.lookup_in_levels(root, address),
+        }
+    }
+
+    #[inline(never)]
+    fn lookup_in_levels(&self, root: RawCap, address: u64) -> Result<Ref<Slot>, LookupFailure> {
+        cspace::resolve(&self.store, root.into(), address, FULL_DEPTH).map(|(slot, _)| slot)
     }
 
     /// Puts `cap`, derived from the one in `source`, into the empty `target`.
-    pub fn insert_copy(&mut self, cap: Cap, source: Ref<Slot>, target: Ref<Slot>) {
+    #[inline]
+    pub fn insert_copy(&mut self, raw: RawCap, source: Ref<Slot>, target: Ref<Slot>) {
         let original = self.store[source].raw;
-        let flags = cdt::flags_of_copy::<A>(original, cap.into());
-        if let (Cap::Untyped(_), Cap::Untyped(mut shared)) = (cap, Cap::from(original)) {
+        let flags = cdt::flags_of_copy::<A>(original, raw);
+        if raw.tag() == tag::UNTYPED
+            && let Cap::Untyped(mut shared) = Cap::from(original)
+        {
             // From now on only what the copy gives out counts as this memory's use.
             shared.watermark = 1 << shared.bits;
             self.store[source].raw = Cap::Untyped(shared).into();
         }
-        cdt::insert(&mut self.store, cap.into(), flags, target, source);
+        cdt::insert(&mut self.store, raw, flags, target, source);
     }
 
     /// The IPC buffer of `tcb` in the kernel's window, if it can be sent from.
@@ -168,7 +188,7 @@ impl<A: Arch> Kernel<A> {
         if address == 0 {
             return None;
         }
-        let Cap::Frame(frame) = self.store[tcb.slot(TcbSlot::IpcBuffer)].cap() else { return None };
+        let Cap::Frame(frame) = self.store[tcb].slots[TcbSlot::IpcBuffer as usize].cap() else { return None };
         if frame.device || !suits(frame.rights) {
             return None;
         }

@@ -9,7 +9,7 @@
 
 use crate::Kernel;
 use crate::arch::Arch;
-use crate::cap::{CNodeCap, Cap, IpcCap, Mapping, RawCap, Rights};
+use crate::cap::{CNodeCap, Cap, FrameCap, IpcCap, Mapping, RawCap, Rights, tag};
 use crate::cdt;
 use crate::cspace::{self, Slot};
 use crate::error::{Error, LookupFailure};
@@ -35,7 +35,7 @@ pub enum Invocation {
     /// Put a derived capability into an empty slot.
     Insert {
         /// The derived capability.
-        cap: Cap,
+        raw: RawCap,
         /// What it comes from.
         source: Ref<Slot>,
         /// Where it goes.
@@ -76,13 +76,14 @@ pub enum Update {
 
 impl<A: Arch> Kernel<A> {
     /// Checks an invocation of the CNode `root`.
-    pub(crate) fn decode_cnode(&self, root: Cap, message: &Message) -> Result<Invocation, Error> {
+    #[inline(always)]
+    pub(crate) fn decode_cnode(&self, root: CNodeCap, message: &Message) -> Result<Invocation, Error> {
         if !(label::CNODE_REVOKE..=label::CNODE_ROTATE).contains(&message.label) {
             return Err(Error::IllegalOperation);
         }
         message.require(2)?;
         let (index, depth) = (self.argument(message, 0), self.argument(message, 1));
-        let target = cspace::target_slot(&self.store, root, index, depth, false)?;
+        let target = cspace::target_slot(&self.store, Cap::CNode(root), index, depth, false)?;
         match message.label {
             label::CNODE_REVOKE => Ok(Invocation::Revoke(target)),
             label::CNODE_DELETE => Ok(Invocation::Delete(target)),
@@ -98,6 +99,7 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// Checks Copy, Mint, Move and Mutate to the slot `target`.
+    #[inline(always)]
     fn decode_copy_or_move(&self, message: &Message, target: Ref<Slot>) -> Result<Invocation, Error> {
         message.require(4)?;
         let (_, root) = self.extra_cap(message, 0)?;
@@ -105,30 +107,30 @@ impl<A: Arch> Kernel<A> {
             return Err(Error::DeleteFirst);
         }
         let source = self.source_slot(message, root, 2, 3)?;
-        let cap = self.store[source].cap();
-        if cap.is_null() {
+        let raw = self.store[source].raw;
+        if raw.is_null() {
             return Err(missing(true, self.argument(message, 3)));
         }
         match message.label {
-            label::CNODE_MOVE => Ok(Invocation::Move { raw: cap.into(), source, target }),
+            label::CNODE_MOVE => Ok(Invocation::Move { raw, source, target }),
             label::CNODE_MUTATE => {
                 message.require(5)?;
-                let raw = self.updated(cap, self.argument(message, 4), Update::Preserve)?;
-                Ok(Invocation::Move { raw: raw.into(), source, target })
+                let raw = self.updated_raw(raw, self.argument(message, 4), Update::Preserve)?;
+                Ok(Invocation::Move { raw, source, target })
             }
             label::CNODE_COPY => {
                 message.require(5)?;
                 let rights = Rights::from_word(self.argument(message, 4));
-                let cap = self.derived(source, masked(cap, rights))?;
-                Ok(Invocation::Insert { cap, source, target })
+                let raw = self.derived(source, masked(raw, rights))?;
+                Ok(Invocation::Insert { raw, source, target })
             }
             _ => {
                 message.require(6)?;
                 let rights = Rights::from_word(self.argument(message, 4));
-                let minted = self.updated(masked(cap, rights), self.argument(message, 5), Update::Set);
+                let minted = self.updated_raw(masked(raw, rights), self.argument(message, 5), Update::Set);
                 // A data word that does not fit makes a null capability, of which the derivation is null as well.
-                let cap = self.derived(source, minted?)?;
-                Ok(Invocation::Insert { cap, source, target })
+                let raw = self.derived(source, minted?)?;
+                Ok(Invocation::Insert { raw, source, target })
             }
         }
     }
@@ -168,6 +170,7 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// Carries out an operation on slots.
+    #[inline(always)]
     pub(crate) fn perform_cnode(&mut self, operation: Invocation) -> Result<u64, Preempted> {
         match operation {
             Invocation::Revoke(slot) => self.revoke(slot)?,
@@ -177,7 +180,7 @@ impl<A: Arch> Kernel<A> {
                     self.cancel_badged_sends(thread, cap.object, cap.badge)?;
                 }
             }
-            Invocation::Insert { cap, source, target } => self.insert_copy(cap, source, target),
+            Invocation::Insert { raw, source, target } => self.insert_copy(raw, source, target),
             Invocation::Move { raw, source, target } => cdt::move_slot(&mut self.store, raw, source, target),
             Invocation::Rotate { pivot_raw, source_raw, pivot, source, target } => {
                 if source == target {
@@ -209,9 +212,24 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// As [`Self::derive`]; a null result is an error.
-    fn derived(&self, slot: Ref<Slot>, cap: Cap) -> Result<Cap, Error> {
-        let cap = self.derive(slot, cap)?;
-        if cap.is_null() { Err(Error::IllegalOperation) } else { Ok(cap) }
+    #[inline]
+    fn derived(&self, slot: Ref<Slot>, raw: RawCap) -> Result<RawCap, Error> {
+        if is_copied_as_it_is(raw) {
+            return Ok(raw);
+        }
+        let cap = self.derive(slot, raw.into())?;
+        if cap.is_null() { Err(Error::IllegalOperation) } else { Ok(cap.into()) }
+    }
+
+    /// As [`Self::updated`].
+    #[inline]
+    fn updated_raw(&self, raw: RawCap, data: u64, update: Update) -> Result<RawCap, Error> {
+        match raw.tag() {
+            tag::ENDPOINT | tag::NOTIFICATION if update == Update::Set && raw.word1 == 0 => {
+                Ok(RawCap { word1: data, ..raw })
+            }
+            _ => Ok(self.updated(raw.into(), data, update)?.into()),
+        }
     }
 
     /// `cap` with the data word of a Mint, Mutate or Rotate applied.
@@ -242,17 +260,21 @@ fn with_guard(cap: CNodeCap, data: u64) -> Result<Cap, Error> {
     Ok(Cap::CNode(CNodeCap { guard_bits, guard, ..cap }))
 }
 
-/// `cap` with no more than `rights`.
-fn masked(cap: Cap, rights: Rights) -> Cap {
-    match cap {
-        Cap::Endpoint(c) => Cap::Endpoint(IpcCap { rights: c.rights.and(rights), ..c }),
-        Cap::Notification(c) => Cap::Notification(IpcCap { rights: c.rights.and(rights), ..c }),
-        Cap::Reply { object, rights: own } => Cap::Reply { object, rights: own.and(rights) },
-        Cap::Frame(mut frame) => {
-            frame.rights = frame.rights.masked(rights);
-            Cap::Frame(frame)
-        }
-        cap => cap,
+/// Whether a copy of this capability is always legal, and equal to it: the common kinds of them.
+const fn is_copied_as_it_is(raw: RawCap) -> bool {
+    matches!(raw.tag(), tag::ENDPOINT | tag::NOTIFICATION | tag::REPLY | tag::CNODE | tag::TCB)
+}
+
+/// `raw` with no more than `rights`.
+#[inline]
+fn masked(raw: RawCap, rights: Rights) -> RawCap {
+    match raw.tag() {
+        tag::ENDPOINT | tag::NOTIFICATION | tag::REPLY => raw.masked(rights),
+        tag::FRAME => match raw.into() {
+            Cap::Frame(frame) => Cap::Frame(FrameCap { rights: frame.rights.masked(rights), ..frame }).into(),
+            _ => raw,
+        },
+        _ => raw,
     }
 }
 

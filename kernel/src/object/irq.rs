@@ -29,7 +29,7 @@ use crate::cap::{Cap, RawCap, Rights, tag};
 use crate::cdt::{self, Flags};
 use crate::cspace::{Slot, empty_slot};
 use crate::error::Error;
-use crate::invocation::{self, Message, Preempted};
+use crate::invocation::{IrqControlInvocation, Message, Preempted};
 use crate::store::{Kind, Ref, Store};
 use crate::units::Irq;
 use keel_abi::label::{IRQ_ACK_IRQ, IRQ_CLEAR_IRQ_HANDLER, IRQ_ISSUE_IRQ_HANDLER, IRQ_SET_IRQ_HANDLER};
@@ -122,13 +122,13 @@ pub enum Invocation {
 
 impl<A: Arch> Kernel<A> {
     /// Decodes an operation of IRQControl (`invocations.md` §7).
-    pub fn decode_irq_control(&self, message: &Message) -> Result<invocation::Invocation<A>, Error> {
+    pub fn decode_irq_control(&self, message: &Message) -> Result<IrqControlInvocation<A>, Error> {
         match message.label {
-            IRQ_ISSUE_IRQ_HANDLER => self.decode_issue(message).map(invocation::Invocation::Irq),
+            IRQ_ISSUE_IRQ_HANDLER => self.decode_issue(message).map(IrqControlInvocation::Irq),
             label if label == A::IRQ_TRIGGER_LABEL => {
-                self.decode_issue_trigger(message).map(invocation::Invocation::Irq)
+                self.decode_issue_trigger(message).map(IrqControlInvocation::Irq)
             }
-            _ => A::decode_irq_control(self, message).map(invocation::Invocation::Machine),
+            _ => A::decode_irq_control(self, message).map(IrqControlInvocation::Machine),
         }
     }
 

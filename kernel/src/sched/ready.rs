@@ -87,6 +87,7 @@ impl Domain {
     }
 
     /// The highest priority of a thread here.
+    #[inline(always)]
     fn highest(&self) -> Option<Priority> {
         let index = self.used_words.checked_ilog2()?;
         let bit = self.used.get(index as usize)?.checked_ilog2()?;
@@ -105,6 +106,7 @@ impl ReadyQueues {
 
     /// The highest priority of a ready thread of `domain`.
     #[must_use]
+    #[inline(always)]
     pub fn highest(&self, domain: u8) -> Option<Priority> {
         self.domains[index(domain)].highest()
     }

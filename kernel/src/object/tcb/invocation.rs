@@ -196,8 +196,12 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// Carries out an operation on a thread.
-    pub(crate) fn perform_tcb(&mut self, operation: Invocation, message: &Message) -> Result<u64, Preempted> {
-        match operation {
+    pub(crate) fn perform_tcb(
+        &mut self,
+        operation: &Invocation,
+        message: &Message,
+    ) -> Result<u64, Preempted> {
+        match *operation {
             Invocation::ReadRegisters { target, suspend, count } => {
                 return Ok(self.read_registers(message, target, suspend, count));
             }
@@ -207,13 +211,13 @@ impl<A: Arch> Kernel<A> {
                     self.resume(target);
                 }
             }
-            Invocation::CopyRegisters(copy) => self.copy_registers(&copy),
-            Invocation::SetSpaces(spaces) => self.set_spaces(&spaces)?,
+            Invocation::CopyRegisters(ref copy) => self.copy_registers(copy),
+            Invocation::SetSpaces(ref spaces) => self.set_spaces(spaces)?,
             Invocation::SetPriorities { target, priority, max_controlled } => {
                 self.set_priorities(target, priority, max_controlled);
             }
-            Invocation::SetSchedParams { target, priority, max_controlled, context, handler } => {
-                self.install(target, TcbSlot::FaultHandler, &handler)?;
+            Invocation::SetSchedParams { target, priority, max_controlled, context, ref handler } => {
+                self.install(target, TcbSlot::FaultHandler, handler)?;
                 self.set_priorities(target, Some(priority), Some(max_controlled));
                 self.set_sched_context(target, context);
             }

@@ -220,7 +220,7 @@ impl<A: Arch> Kernel<A> {
         let slot = target.slot(slot);
         self.delete_slot(slot)?;
         if !install.cap.is_null() && self.store[install.source].raw == install.raw {
-            self.insert_copy(install.cap, install.source, slot);
+            self.insert_copy(install.cap.into(), install.source, slot);
         }
         Ok(())
     }
