@@ -220,6 +220,18 @@ pub trait Arch: Sized + 'static {
 
     /// The next exit goes to `tcb`, with the address space given, or the empty one.
     fn switch_to(&mut self, store: &mut Store<Self>, tcb: Ref<Tcb>, vspace: Option<(Ref<Table>, Asid)>);
+    /// As [`Self::switch_to`], where `from`, another thread, has just entered the kernel and nothing has been done to
+    /// its live registers since.
+    #[inline(always)]
+    fn switch_between(
+        &mut self,
+        store: &mut Store<Self>,
+        _from: Ref<Tcb>,
+        to: Ref<Tcb>,
+        vspace: (Ref<Table>, Asid),
+    ) {
+        self.switch_to(store, to, Some(vspace));
+    }
     /// The kernel idles: no thread's address space or registers are in use.
     fn switch_to_idle(&mut self, store: &mut Store<Self>);
     /// Registers of `tcb` that may live in the machine (FPU, thread-local storage) are brought into the TCB.

@@ -15,6 +15,7 @@ use crate::cap::{Cap, RawCap, Rights, tag};
 use crate::cspace::Slot;
 use crate::error::{Error, LookupFailure};
 use crate::invocation::{Message, Preempted, usable_length};
+use crate::ipc::fastpath::Way;
 use crate::ipc::fault::Fault;
 use crate::ipc::rendezvous::{ExtraCaps, Send};
 use crate::object::{Reply, Tcb, ThreadState};
@@ -71,10 +72,23 @@ const WAIT: Receiving = Receiving { blocking: true, with_reply: false };
 const NB_WAIT: Receiving = Receiving { blocking: false, with_reply: false };
 
 impl<A: Arch> Kernel<A> {
-    /// The current thread has executed a system call.
-    pub fn handle_syscall(&mut self) {
-        let Some(thread) = self.core.current else { return };
+    /// The current thread has executed a system call. Gives the thread that runs next.
+    #[inline(always)]
+    pub fn handle_syscall(&mut self) -> Option<Ref<Tcb>> {
+        let thread = self.core.current?;
         let number = self.register(thread, A::REGISTERS.number);
+        match self.try_fastpath(thread, number) {
+            Way::Done(next) => next,
+            Way::General => {
+                self.handle_syscall_generally(thread, number);
+                self.core.current
+            }
+        }
+    }
+
+    /// As [`Self::handle_syscall`], whatever the call.
+    #[inline(never)]
+    fn handle_syscall_generally(&mut self, thread: Ref<Tcb>, number: u64) {
         if !(syscall::YIELD..=syscall::CALL).contains(&number.cast_signed()) {
             return self.handle_other_syscall(thread, number);
         }
@@ -164,6 +178,17 @@ impl<A: Arch> Kernel<A> {
     /// A saved register.
     fn register(&self, thread: Ref<Tcb>, index: usize) -> u64 {
         self.store[thread].registers.words[index]
+    }
+
+    /// Calls what is in `slot`, which is not an endpoint: an object, mostly. There is time, and nobody is to be
+    /// released. The other half of [`Self::try_fastpath`].
+    #[inline(never)]
+    pub(crate) fn call_object(&mut self, thread: Ref<Tcb>, slot: Ref<Slot>) {
+        let info = MessageInfo(self.register(thread, A::REGISTERS.info));
+        if self.send_to(thread, slot, info, Sending::Call) == Err(Preempted) {
+            self.repeat_later(thread);
+        }
+        self.schedule();
     }
 
     /// Sends the message of `thread` to whatever `address` names.

@@ -54,24 +54,27 @@ fn kernel() -> &'static mut Kernel<Machine> {
     unsafe { HOME.kernel() }
 }
 
-/// A thread has executed a system call. Gives the TCB of the thread that runs next, as the others do.
-pub extern "C" fn syscall() -> u64 {
+/// A thread has executed a system call. Does not return, as the others: the way back to user level begins here,
+/// and needs nothing of what is on the stack.
+pub extern "C" fn syscall() -> ! {
     let kernel = kernel();
-    kernel.handle_syscall();
-    next(kernel, cpu::wait_for_interrupt)
+    match kernel.handle_syscall() {
+        Some(tcb) => trap::leave(tcb.address().0),
+        None => trap::leave(next(kernel, cpu::wait_for_interrupt)),
+    }
 }
 
 /// An interrupt has come while a thread ran.
-pub extern "C" fn interrupt() -> u64 {
+pub extern "C" fn interrupt() -> ! {
     let kernel = kernel();
     kernel.handle_irq();
-    next(kernel, cpu::wait_for_interrupt)
+    trap::leave(next(kernel, cpu::wait_for_interrupt))
 }
 
 /// A thread has raised another exception: syndrome and address are what the processor says of it.
-pub extern "C" fn fault(syndrome: u64, address: u64) -> u64 {
+pub extern "C" fn fault(syndrome: u64, address: u64) -> ! {
     let kernel = kernel();
-    let Some(tcb) = kernel.core.current else { return next(kernel, cpu::wait_for_interrupt) };
+    let Some(tcb) = kernel.core.current else { trap::leave(next(kernel, cpu::wait_for_interrupt)) };
     let instruction = kernel.store[tcb].registers.words[RESTART];
     match exception(syndrome, address, instruction) {
         Exception::Fault(fault) => kernel.handle_fault(fault),
@@ -81,7 +84,7 @@ pub extern "C" fn fault(syndrome: u64, address: u64) -> u64 {
             }
         }
     }
-    next(kernel, cpu::wait_for_interrupt)
+    trap::leave(next(kernel, cpu::wait_for_interrupt))
 }
 
 /// The kernel itself has raised an exception.

@@ -61,10 +61,25 @@ pub struct Machine {
     loaded: Option<Ref<Tcb>>,
     /// The FPU, and whose registers are in it.
     fpu: LazyFpu<cpu::Processor>,
-    /// See invariant 3: physical address and identifier.
-    space: (u64, Asid),
+    /// See invariant 3.
+    space: Space,
     /// Positions of cache operations that were preempted.
     pub(crate) maintenance: Maintenance,
+}
+
+/// An address space as TTBR0 holds it: the identifier above the root table's physical address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Space(u64);
+
+impl Space {
+    #[inline(always)]
+    const fn new(root: u64, asid: Asid) -> Self {
+        Self(root | (asid as u64) << 48)
+    }
+
+    const fn asid(self) -> Asid {
+        (self.0 >> 48) as Asid
+    }
 }
 
 /// An invocation of something that only this machine has.
@@ -79,7 +94,7 @@ pub enum Invocation {
 impl Machine {
     /// A machine that idles in the empty address space.
     pub const fn new(parts: Parts, timer_khz: u64) -> Self {
-        let space = (parts.no_space, 0);
+        let space = Space::new(parts.no_space, 0);
         Self {
             parts,
             timer_khz,
@@ -105,9 +120,9 @@ impl Machine {
 
     /// Makes `space` the lower half.
     #[inline(always)]
-    fn load_space(&mut self, space: (u64, Asid)) {
+    fn load_space(&mut self, space: Space) {
         if self.space != space {
-            cpu::load_space(space.0, space.1);
+            cpu::load_space(space.0);
             self.space = space;
         }
     }
@@ -121,10 +136,10 @@ impl Machine {
         start: u64,
         end: u64,
     ) {
-        cpu::load_space(root.0, asid);
+        cpu::load_space(Space::new(root.0, asid).0);
         cpu::space_loaded();
         cpu::maintain(operation, start, end);
-        cpu::load_space(self.space.0, self.space.1);
+        cpu::load_space(self.space.0);
     }
 
     /// The interrupt controller.
@@ -311,8 +326,8 @@ impl Arch for Machine {
     }
 
     fn forget_spaces(&mut self, asids: RangeInclusive<Asid>) {
-        if asids.contains(&self.space.1) {
-            self.load_space((self.parts.no_space, 0));
+        if asids.contains(&self.space.asid()) {
+            self.load_space(Space::new(self.parts.no_space, 0));
         }
         if asids.start() == asids.end() {
             cpu::forget_space(*asids.start());
@@ -327,10 +342,25 @@ impl Arch for Machine {
     }
 
     #[inline(always)]
+    fn switch_between(
+        &mut self,
+        store: &mut Store<Self>,
+        from: Ref<Tcb>,
+        to: Ref<Tcb>,
+        (root, asid): (Ref<Table>, Asid),
+    ) {
+        self.load_space(Space::new(Store::<Self>::physical(root.address()).0, asid));
+        save_thread_registers(store, from);
+        load_thread_registers(store, to);
+        self.loaded = Some(to);
+        self.fpu.switch_to(to);
+    }
+
+    #[inline(always)]
     fn switch_to(&mut self, store: &mut Store<Self>, tcb: Ref<Tcb>, vspace: Option<(Ref<Table>, Asid)>) {
         self.load_space(match vspace {
-            Some((root, asid)) => (Store::<Self>::physical(root.address()).0, asid),
-            None => (self.parts.no_space, 0),
+            Some((root, asid)) => Space::new(Store::<Self>::physical(root.address()).0, asid),
+            None => Space::new(self.parts.no_space, 0),
         });
         if self.loaded != Some(tcb) {
             self.unload(store);
@@ -342,7 +372,7 @@ impl Arch for Machine {
 
     fn switch_to_idle(&mut self, store: &mut Store<Self>) {
         self.unload(store);
-        self.load_space((self.parts.no_space, 0));
+        self.load_space(Space::new(self.parts.no_space, 0));
     }
 
     fn save_live_registers(&mut self, store: &mut Store<Self>, tcb: Ref<Tcb>) {

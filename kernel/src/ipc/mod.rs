@@ -3,6 +3,7 @@
 //! Synchronous message passing: rendezvous, transfer, replies, faults as messages.
 
 pub mod cancel;
+pub(crate) mod fastpath;
 pub mod fault;
 pub mod rendezvous;
 pub mod signal;

@@ -4,7 +4,7 @@
 //!
 //! The core remembers the context whose time passes and since when (`running_since`). What it used is the
 //! difference to `now`; it is charged when another context begins to run, when its budget ends, and before its
-//! parameters change. Two moments are computed whenever one of their causes moves:
+//! parameters change. These moments are computed whenever one of their causes moves:
 //!
 //! ```text
 //!   running_since                                          timer
@@ -16,12 +16,12 @@
 //! An entry to the kernel later than `check_after` finds too little left for a path through the kernel, and acts on
 //! it instead of doing what it was made for. That is one comparison. The timer comes when everything is used up,
 //! so that a thread which computes gets all of its budget; also when a thread is to be released and when the
-//! domain's time ends, whichever is first.
+//! domain's time ends, whichever is first. `quiet_until` is the first moment at which an entry has to do any of this.
 //!
 //! Invariants, at the end of each entry:
 //! - **B1** `core.sched_context` is that of the current thread, none when the core idles.
 //! - **B2** The running context is released: active, its first refill has come and has the minimum budget.
-//! - **B3** `check_after` and the timer's setting are as above.
+//! - **B3** `check_after`, `quiet_until` and the timer's setting are as above.
 
 use super::refill::{self, ALL};
 use super::release::NEVER;
@@ -54,6 +54,14 @@ impl<A: Arch> Kernel<A> {
     #[must_use]
     pub fn out_of_time(&self) -> bool {
         self.core.now > self.core.check_after
+    }
+
+    /// Reads the clock; whether there is time and nobody is to be released: what [`Self::check_budget`] and
+    /// [`Kernel::schedule`] ask, in one comparison.
+    #[inline(always)]
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        self.update_time();
+        self.core.now < self.core.quiet_until
     }
 
     /// At entry by a system call or a fault: reads the clock; whether the entry may go on. If not, it has been dealt
@@ -301,6 +309,7 @@ impl<A: Arch> Kernel<A> {
         used_up = used_up.min(self.domains.end());
         self.core.check_after = Ticks(used_up.0.saturating_sub(min_budget.0));
         let deadline = used_up.min(self.core.release.first_time());
+        self.core.quiet_until = Ticks(self.core.check_after.0.saturating_add(1)).min(deadline);
         // A timer that has fired is set again even for the same time: not every machine's fires twice.
         if deadline != self.core.timer || deadline <= self.core.now {
             self.core.timer = deadline;

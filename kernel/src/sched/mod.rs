@@ -69,6 +69,8 @@ pub struct Core {
     pub now: Ticks,
     /// An entry later than this finds too little time left ([`budget`]).
     check_after: Ticks,
+    /// An entry before this has time, and nobody to release.
+    quiet_until: Ticks,
     /// What is to be decided at the end of this entry.
     pending: Pending,
     /// The context whose time passes.
@@ -97,6 +99,7 @@ impl Core {
             current: None,
             now: Ticks(0),
             check_after: NEVER,
+            quiet_until: Ticks(0),
             pending: Pending::ResumeCurrent,
             sched_context: None,
             running_since: Ticks(0),

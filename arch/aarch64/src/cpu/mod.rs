@@ -159,8 +159,8 @@ pub fn affinity() -> u32 {
 
 /// Makes the table at physical address `root` the lower half, for `asid`.
 #[inline(always)]
-pub fn load_space(root: u64, asid: u16) {
-    execute!("msr ttbr0_el1, {}", root | u64::from(asid) << 48);
+pub fn load_space(root_and_asid: u64) {
+    execute!("msr ttbr0_el1, {}", root_and_asid);
 }
 
 /// Has accesses from here on use what [`load_space`] has loaded. The exception return does that by itself.
@@ -269,6 +269,7 @@ impl Fpu for Processor {
 }
 
 /// Opens the FPU to user level, or has user level trap at its first use.
+#[inline(always)]
 fn open_fpu(open: bool) {
     const KERNEL_ONLY: u64 = 0b01 << 20;
     const EVERYBODY: u64 = 0b11 << 20;

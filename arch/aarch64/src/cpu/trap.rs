@@ -4,8 +4,8 @@
 //!
 //! While a thread runs, SP_EL1 points to its TCB, which begins with its saved registers
 //! ([`crate::registers`]). A trap therefore stores each register once, where it stays, with no scratch register
-//! and no copying; then it takes the kernel's stack and calls Rust. Rust answers with the TCB of the thread that
-//! runs next, and the way back loads from there.
+//! and no copying; then it takes the kernel's stack and calls Rust, which does not return: it ends with the way back, for the
+//! TCB of the thread that runs next.
 //!
 //! The local exclusive monitor needs no CLREX: an exception return clears it (Arm DDI 0487, D1.6.4).
 //!
@@ -80,14 +80,12 @@ global_asm!(
     "adrp x0, keel_stack_top",
     "mov sp, x0",
     "bl {syscall}",
-    "b keel_exit",
     ".size keel_vector_user_sync, . - keel_vector_user_sync",
     "keel_vector keel_vector_user_irq",
     "keel_save",
     "adrp x0, keel_stack_top",
     "mov sp, x0",
     "bl {interrupt}",
-    "b keel_exit",
     ".size keel_vector_user_irq, . - keel_vector_user_irq",
     // FIQs are masked at user level; they belong to the secure world.
     "keel_unexpected keel_vector_user_fiq",
@@ -111,7 +109,6 @@ global_asm!(
     "adrp x2, keel_stack_top",
     "mov sp, x2",
     "bl {fault}",
-    "b keel_exit",
     ".size keel_user_fault, . - keel_user_fault",
     //
     ".type keel_exit, %function",
@@ -171,7 +168,8 @@ pub fn install() {
     crate::cpu::execute!("msr vbar_el1, {}\nisb", (&raw const keel_vectors).addr() as u64);
 }
 
-/// Leaves the kernel for the first time.
+/// Leaves the kernel.
+#[inline(always)]
 pub fn leave(tcb: u64) -> ! {
     // SAFETY: `tcb` is that of a live thread, chosen by the kernel, and is loaded (1).
     unsafe { keel_exit(tcb) }
