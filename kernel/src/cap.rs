@@ -481,7 +481,7 @@ impl RawCap {
     }
 
     /// The rights in the field *low*.
-    pub(crate) fn rights(self) -> Rights {
+    pub(crate) const fn rights(self) -> Rights {
         Rights::from_word(self.word0)
     }
 

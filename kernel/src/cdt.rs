@@ -138,6 +138,34 @@ pub fn insert<A: Arch>(store: &mut Store<A>, cap: RawCap, flags: Flags, slot: Re
     }
 }
 
+/// Capabilities that are made from one parent, one after the other: the parent is linked once, when all are in.
+pub struct Children {
+    parent: Ref<Slot>,
+    first: Option<Ref<Slot>>,
+}
+
+impl Children {
+    /// None yet, of the capability in `parent`.
+    pub fn of<A: Arch>(store: &Store<A>, parent: Ref<Slot>) -> Self {
+        Self { parent, first: store[parent].node.next() }
+    }
+
+    /// Puts the original `cap` into the empty `slot`, before those that came earlier, as [`insert`] does.
+    #[inline(always)]
+    pub fn add<A: Arch>(&mut self, store: &mut Store<A>, cap: RawCap, slot: Ref<Slot>) {
+        let node = Node::new(self.first, Some(self.parent), Flags::ORIGINAL);
+        store[slot] = Slot { raw: cap, node };
+        if let Some(next) = self.first.replace(slot) {
+            store[next].node.set_prev(Some(slot));
+        }
+    }
+
+    /// Links the parent.
+    pub fn link<A: Arch>(self, store: &mut Store<A>) {
+        store[self.parent].node.set_next(self.first);
+    }
+}
+
 /// The flags of `new`, derived from `source`: a copy that differs in kind from its source is original.
 #[inline]
 pub fn flags_of_copy<A: Arch>(source: RawCap, new: RawCap) -> Flags {

@@ -69,7 +69,7 @@ impl<A: Arch> Kernel<A> {
     /// has too few.
     #[inline(always)]
     pub fn extra_cap(&self, message: &Message, index: usize) -> Result<(Ref<Slot>, Cap), Error> {
-        let slot = message.caps.get(index).copied().flatten().ok_or(Error::TruncatedMessage)?;
+        let slot = message.extra_slot(index)?;
         Ok((slot, self.store[slot].cap()))
     }
 
@@ -87,47 +87,65 @@ impl<A: Arch> Kernel<A> {
 
     /// Invokes the object of the capability `raw`: decodes, and if that found the operation legal performs it.
     pub fn invoke(&mut self, raw: RawCap, message: &Message) -> Outcome {
-        // The tag first: in each arm the capability has one form.
-        match (raw.tag(), raw.into()) {
-            (tag::UNTYPED, Cap::Untyped(untyped)) => self
-                .act(self.decode_untyped(untyped, message), |kernel, retype| kernel.perform_retype(*retype)),
-            (tag::CNODE, Cap::CNode(node)) => self
-                .act(self.decode_cnode(node, message), |kernel, operation| kernel.perform_cnode(*operation)),
-            (tag::TCB, Cap::Tcb(tcb)) => self.act(self.decode_tcb(tcb, message), |kernel, operation| {
-                kernel.perform_tcb(operation, message)
-            }),
-            (tag::SCHED_CONTEXT, Cap::SchedContext { object, .. }) => self
-                .act(self.decode_sched_context(object, message), |kernel, operation| {
-                    kernel.perform_sched_context(*operation, message)
-                }),
-            (tag::SCHED_CONTROL, Cap::SchedControl { core }) => self
-                .act(self.decode_sched_control(core, message), |kernel, configure| {
-                    kernel.perform_configure(*configure)
-                }),
-            (tag::DOMAIN_SET, _) => self
-                .act(self.decode_domain_set(message), |kernel, operation| kernel.perform_domain(*operation)),
-            (tag::IRQ_CONTROL, _) => {
-                self.act(self.decode_irq_control(message), |kernel, operation| match *operation {
+        // By the tag, not by the form: so each arm unpacks what it is about.
+        match raw.tag() {
+            tag::UNTYPED => {
+                if let Cap::Untyped(untyped) = raw.into() {
+                    let decoded = self.decode_untyped(untyped, message);
+                    return self.act(decoded, |kernel, retype| kernel.perform_retype(*retype));
+                }
+            }
+            tag::CNODE => {
+                if let Cap::CNode(node) = raw.into() {
+                    let decoded = self.decode_cnode(node, message);
+                    return self.act(decoded, |kernel, operation| kernel.perform_cnode(*operation));
+                }
+            }
+            tag::TCB => {
+                if let Cap::Tcb(tcb) = raw.into() {
+                    let decoded = self.decode_tcb(tcb, message);
+                    return self.act(decoded, |kernel, operation| kernel.perform_tcb(operation, message));
+                }
+            }
+            tag::SCHED_CONTEXT => {
+                if let Cap::SchedContext { object, .. } = raw.into() {
+                    let decoded = self.decode_sched_context(object, message);
+                    let perform =
+                        |kernel: &mut Self, operation: &_| kernel.perform_sched_context(*operation, message);
+                    return self.act(decoded, perform);
+                }
+            }
+            tag::SCHED_CONTROL => {
+                if let Cap::SchedControl { core } = raw.into() {
+                    let decoded = self.decode_sched_control(core, message);
+                    return self.act(decoded, |kernel, configure| kernel.perform_configure(*configure));
+                }
+            }
+            tag::DOMAIN_SET => {
+                let decoded = self.decode_domain_set(message);
+                return self.act(decoded, |kernel, operation| kernel.perform_domain(*operation));
+            }
+            tag::IRQ_CONTROL => {
+                let decoded = self.decode_irq_control(message);
+                return self.act(decoded, |kernel, operation| match *operation {
                     IrqControlInvocation::Irq(operation) => kernel.perform_irq(operation),
                     IrqControlInvocation::Machine(operation) => A::perform(kernel, operation, message),
-                })
+                });
             }
-            (tag::IRQ_HANDLER, Cap::IrqHandler(irq)) => self
-                .act(self.decode_irq_handler(irq, message), |kernel, operation| {
-                    kernel.perform_irq(*operation)
-                }),
-            (
-                tag::FRAME | tag::PAGE_TABLE | tag::VSPACE | tag::ASID_CONTROL | tag::ASID_POOL,
-                cap @ (Cap::Frame(_)
-                | Cap::Table(_)
-                | Cap::VSpace(_)
-                | Cap::AsidControl
-                | Cap::AsidPool { .. }),
-            ) => self.invoke_paging(cap, message),
-            (_, cap @ Cap::Machine(_)) => self.invoke_machine(cap, message),
+            tag::IRQ_HANDLER => {
+                if let Cap::IrqHandler(irq) = raw.into() {
+                    let decoded = self.decode_irq_handler(irq, message);
+                    return self.act(decoded, |kernel, operation| kernel.perform_irq(*operation));
+                }
+            }
+            tag::FRAME | tag::PAGE_TABLE | tag::VSPACE | tag::ASID_CONTROL | tag::ASID_POOL => {
+                return self.invoke_paging(raw.into(), message);
+            }
             // Messages to endpoints, notifications and reply objects are not invocations and do not come here.
-            _ => Ok(Err(Error::InvalidCapability(0))),
+            tag::NULL | tag::ZOMBIE | tag::ENDPOINT | tag::NOTIFICATION | tag::REPLY => {}
+            _ => return self.invoke_machine(raw.into(), message),
         }
+        Ok(Err(Error::InvalidCapability(0)))
     }
 
     /// Invokes a frame, a table, an address space or its identifiers: what all machines have is portable, the
@@ -187,6 +205,12 @@ pub const fn buffer_word(buffer: KernelAddr, index: u64) -> KernelAddr {
 }
 
 impl Message {
+    /// The slot of extra capability `index`; an error where the message has too few.
+    #[inline(always)]
+    pub fn extra_slot(&self, index: usize) -> Result<Ref<Slot>, Error> {
+        self.caps.get(index).copied().flatten().ok_or(Error::TruncatedMessage)
+    }
+
     /// The message length as `TruncatedMessage` checks see it.
     pub const fn require(&self, words: u64) -> Result<(), Error> {
         if self.length < words { Err(Error::TruncatedMessage) } else { Ok(()) }

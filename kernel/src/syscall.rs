@@ -243,32 +243,38 @@ impl<A: Arch> Kernel<A> {
             }
         }
         let raw = self.store[slot].raw;
-        match (raw.tag(), raw.into()) {
-            (tag::ENDPOINT, Cap::Endpoint(c)) if c.rights.has(Rights::WRITE) => {
-                let send = Send {
-                    badge: c.badge,
-                    rights: c.rights,
-                    blocking: kind.is_blocking(),
-                    is_call: kind.is_call(),
-                    can_donate: kind.can_donate(),
-                    caps: Some(message.caps),
-                };
-                self.send_message(thread, c.object, send);
-                Ok(())
+        // Which right an object asks for is no matter of its tag: without it the message is an invocation, and
+        // refused as such.
+        match raw.tag() {
+            tag::ENDPOINT if raw.rights().has(Rights::WRITE) => {
+                if let Some(endpoint) = raw.object(4) {
+                    let send = Send {
+                        badge: raw.word1,
+                        rights: raw.rights(),
+                        blocking: kind.is_blocking(),
+                        is_call: kind.is_call(),
+                        can_donate: kind.can_donate(),
+                        caps: Some(message.caps),
+                    };
+                    self.send_message(thread, endpoint, send);
+                }
             }
-            (tag::NOTIFICATION, Cap::Notification(c)) if c.rights.has(Rights::WRITE) => {
-                self.signal(c.object, c.badge);
-                // A notification has no results; a caller of one is answered at once.
-                self.finish_invocation(thread, kind, 0);
-                Ok(())
+            tag::NOTIFICATION if raw.rights().has(Rights::WRITE) => {
+                if let Some(notification) = raw.object(4) {
+                    self.signal(notification, raw.word1);
+                    // A notification has no results; a caller of one is answered at once.
+                    self.finish_invocation(thread, kind, 0);
+                }
             }
-            (tag::REPLY, Cap::Reply { object, rights }) => {
-                self.reply_to(thread, object, rights, Some(message.caps));
-                self.finish_invocation(thread, kind, 0);
-                Ok(())
+            tag::REPLY => {
+                if let Some(reply) = raw.object(5) {
+                    self.reply_to(thread, reply, raw.rights(), Some(message.caps));
+                    self.finish_invocation(thread, kind, 0);
+                }
             }
-            _ => self.invocation_phase(raw, &message, kind),
+            _ => return self.invocation_phase(raw, &message, kind),
         }
+        Ok(())
     }
 
     /// Invokes an object.

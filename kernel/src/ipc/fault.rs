@@ -8,7 +8,7 @@
 
 use crate::Kernel;
 use crate::arch::Arch;
-use crate::cap::{Cap, IpcCap, Rights};
+use crate::cap::{Cap, IpcCap, RawCap, Rights, tag};
 use crate::error::LookupFailure;
 use crate::invocation::buffer_word;
 use crate::ipc::rendezvous::Send;
@@ -92,10 +92,10 @@ impl Fault {
 
 /// Whether `cap` may stand as a fault or timeout handler (`invocations.md` §5.2).
 #[must_use]
-pub const fn is_valid_handler(cap: &Cap) -> bool {
-    match cap {
-        Cap::Null => true,
-        Cap::Endpoint(c) => c.rights.has(Rights::WRITE) && c.rights.can_be_answered(),
+pub const fn is_valid_handler(cap: RawCap) -> bool {
+    match cap.tag() {
+        tag::NULL => true,
+        tag::ENDPOINT => cap.rights().has(Rights::WRITE) && cap.rights().can_be_answered(),
         _ => false,
     }
 }
@@ -127,8 +127,9 @@ impl<A: Arch> Kernel<A> {
 
     /// The endpoint in a handler slot, if it can hear of faults.
     fn handler(&self, tcb: Ref<Tcb>, slot: TcbSlot) -> Option<IpcCap<Endpoint>> {
-        match self.store[tcb.slot(slot)].cap() {
-            Cap::Endpoint(handler) if is_valid_handler(&Cap::Endpoint(handler)) => Some(handler),
+        let raw = self.store[tcb].slots[slot as usize].raw;
+        match raw.into() {
+            Cap::Endpoint(handler) if is_valid_handler(raw) => Some(handler),
             _ => None,
         }
     }

@@ -272,7 +272,6 @@ impl<A: Arch> Kernel<A> {
         self.store[tcb].state = state;
         if let Some(context) = self.store[tcb].sched_context {
             self.sc_unblock_check(context);
-            self.sc_resume(context);
         }
         self.switch_candidate(tcb);
     }

@@ -211,14 +211,17 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// As [`Self::derive`].
+    #[inline]
+    pub(crate) fn derive_raw(&self, slot: Ref<Slot>, raw: RawCap) -> Result<RawCap, Error> {
+        if is_copied_as_it_is(raw) { Ok(raw) } else { Ok(self.derive(slot, raw.into())?.into()) }
+    }
+
     /// As [`Self::derive`]; a null result is an error.
     #[inline]
     fn derived(&self, slot: Ref<Slot>, raw: RawCap) -> Result<RawCap, Error> {
-        if is_copied_as_it_is(raw) {
-            return Ok(raw);
-        }
-        let cap = self.derive(slot, raw.into())?;
-        if cap.is_null() { Err(Error::IllegalOperation) } else { Ok(cap.into()) }
+        let raw = self.derive_raw(slot, raw)?;
+        if raw.is_null() { Err(Error::IllegalOperation) } else { Ok(raw) }
     }
 
     /// As [`Self::updated`].

@@ -249,14 +249,14 @@ impl<A: Arch> Kernel<A> {
 
     /// Whether the first refill of the active `context` has come.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn refill_ready(&self, context: Ref<SchedContext>) -> bool {
         self.store[context].round_robin || self.store[context.head_refill(&self.store)].time <= self.core.now
     }
 
     /// Whether the first refill of the active `context`, less `used`, has the minimum budget.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn refill_sufficient(&self, context: Ref<SchedContext>, used: Ticks) -> bool {
         let needed = self.store[context].debt.0.saturating_add(used.0);
         let amount = self.store[context.head_refill(&self.store)].amount;

@@ -17,7 +17,7 @@ use crate::arch::{Arch, MachineObject};
 use crate::cap::{
     CNodeCap, Cap, FrameCap, IpcCap, Mapping, Rights, TableCap, UntypedCap, VSpaceCap, VmRights, page_bits,
 };
-use crate::cdt::{self, Flags};
+use crate::cdt;
 use crate::cspace::{self, SLOT_BITS, Slot};
 use crate::error::{Error, LookupFailure};
 use crate::invocation::{Message, Preempted};
@@ -189,14 +189,17 @@ impl<A: Arch> Kernel<A> {
         let first = cap.watermark.next_multiple_of(1 << object_bits);
         cap.watermark = first + (retype.count << object_bits);
         self.store[retype.untyped].raw = Cap::Untyped(cap).into();
+        let mut children = cdt::Children::of(&self.store, retype.untyped);
+        let (mut base, mut slot) = (cap.base.offset(first), retype.target);
         // At most 256 objects.
-        for index in 0..retype.count {
-            let base = cap.base.offset(first + (index << object_bits));
+        for _ in 0..retype.count {
             if let Some(new) = self.create(&retype, base, cap.device) {
-                let slot = retype.target.nth(index);
-                cdt::insert(&mut self.store, new.into(), Flags::ORIGINAL, slot, retype.untyped);
+                children.add(&mut self.store, new.into(), slot);
             }
+            base = base.offset(1 << object_bits);
+            slot = slot.nth(1);
         }
+        children.link(&mut self.store);
         Ok(0)
     }
 
@@ -221,6 +224,7 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// Brings the object at `base`, in zeroed or device memory, to life; the first capability to it.
+    #[inline(always)]
     fn create(&mut self, retype: &Retype, base: PhysAddr, device: bool) -> Option<Cap> {
         let address = Store::<A>::window(base);
         let bytes = 1 << retype.object.bits();

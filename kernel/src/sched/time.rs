@@ -24,6 +24,8 @@ pub struct Rate {
     khz: u64,
     /// [`MIN_BUDGET`] in ticks.
     pub min_budget: Ticks,
+    /// See [`Self::max_period`].
+    max_period: Micros,
 }
 
 impl Rate {
@@ -31,8 +33,10 @@ impl Rate {
     #[must_use]
     pub const fn new(khz: u64) -> Self {
         let khz = if khz < MIN_KHZ { MIN_KHZ } else { khz };
-        let rate = Self { khz, min_budget: Ticks(0) };
-        Self { khz, min_budget: rate.ticks(MIN_BUDGET) }
+        let factor = if khz.is_multiple_of(1_000) { khz / 1_000 } else { khz };
+        let max_period = Micros(u64::MAX / factor / MAX_PERIOD_DIVISOR);
+        let rate = Self { khz, min_budget: Ticks(0), max_period };
+        Self { min_budget: rate.ticks(MIN_BUDGET), ..rate }
     }
 
     /// `time` in ticks, rounded down. Exact for times up to eight times [`Self::max_period`].
@@ -54,8 +58,7 @@ impl Rate {
     /// these, else by the kilohertz.
     #[must_use]
     pub const fn max_period(&self) -> Micros {
-        let factor = if self.khz.is_multiple_of(1_000) { self.khz / 1_000 } else { self.khz };
-        Micros(u64::MAX / factor / MAX_PERIOD_DIVISOR)
+        self.max_period
     }
 }
 

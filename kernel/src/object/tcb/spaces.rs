@@ -10,7 +10,7 @@ use super::TcbSlot;
 use super::invocation::Invocation;
 use crate::Kernel;
 use crate::arch::Arch;
-use crate::cap::{Cap, RawCap};
+use crate::cap::{Cap, RawCap, tag};
 use crate::cspace::Slot;
 use crate::error::Error;
 use crate::invocation::{Message, Preempted};
@@ -22,8 +22,8 @@ use crate::store::Ref;
 /// A capability to be copied into one of a thread's slots.
 #[derive(Clone, Copy, Debug)]
 pub struct Install {
-    /// What goes into the slot; [`Cap::Null`] leaves it empty.
-    pub(super) cap: Cap,
+    /// What goes into the slot; a null capability leaves it empty.
+    pub(super) cap: RawCap,
     /// Where it comes from, and what was there when it was checked.
     pub(super) source: Ref<Slot>,
     /// What the source held when it was checked.
@@ -118,6 +118,7 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// A buffer at `address` in the frame that extra capability `index` names; none at address 0.
+    #[inline(always)]
     pub(super) fn decode_buffer(
         &self,
         message: &Message,
@@ -127,12 +128,12 @@ impl<A: Arch> Kernel<A> {
         let (source, cap) = self.extra_cap(message, index)?;
         let raw = self.store[source].raw;
         if address == 0 {
-            return Ok((0, Install { cap: Cap::Null, source, raw }));
+            return Ok((0, Install { cap: RawCap::NULL, source, raw }));
         }
         match self.derive(source, cap)? {
             Cap::Frame(frame) if !frame.device => {
                 if address.is_multiple_of(IPC_BUFFER_ALIGN) {
-                    Ok((address, Install { cap: Cap::Frame(frame), source, raw }))
+                    Ok((address, Install { cap: Cap::Frame(frame).into(), source, raw }))
                 } else {
                     Err(Error::Alignment)
                 }
@@ -152,37 +153,42 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// The CSpace root in extra capability `index`, with the guard of a data word that is not 0.
+    #[inline(always)]
     pub(super) fn decode_cspace(&self, message: &Message, index: usize, data: u64) -> Result<Install, Error> {
         let install = self.decode_space(message, index, data)?;
-        if matches!(install.cap, Cap::CNode(_)) { Ok(install) } else { Err(Error::IllegalOperation) }
+        if install.cap.tag() == tag::CNODE { Ok(install) } else { Err(Error::IllegalOperation) }
     }
 
     /// The VSpace root in extra capability `index`.
+    #[inline(always)]
     pub(super) fn decode_vspace(&self, message: &Message, index: usize, data: u64) -> Result<Install, Error> {
         let install = self.decode_space(message, index, data)?;
-        if A::is_vspace_root(&install.cap) { Ok(install) } else { Err(Error::IllegalOperation) }
+        if A::is_vspace_root(&install.cap.into()) { Ok(install) } else { Err(Error::IllegalOperation) }
     }
 
     /// What extra capability `index` becomes with a data word that is not 0.
+    #[inline(always)]
     pub(super) fn decode_space(&self, message: &Message, index: usize, data: u64) -> Result<Install, Error> {
-        let (source, cap) = self.extra_cap(message, index)?;
+        let source = message.extra_slot(index)?;
         let raw = self.store[source].raw;
-        let cap = if data == 0 { cap } else { self.updated(cap, data, Update::Set)? };
-        Ok(Install { cap: self.derive(source, cap)?, source, raw })
+        let cap = if data == 0 { raw } else { self.updated(raw.into(), data, Update::Set)?.into() };
+        Ok(Install { cap: self.derive_raw(source, cap)?, source, raw })
     }
 
     /// The handler in extra capability `index`; `number` is its number in an error.
+    #[inline(always)]
     pub(super) fn decode_handler(
         &self,
         message: &Message,
         index: usize,
         number: u64,
     ) -> Result<Install, Error> {
-        let (source, cap) = self.extra_cap(message, index)?;
-        if !is_valid_handler(&cap) {
+        let source = message.extra_slot(index)?;
+        let raw = self.store[source].raw;
+        if !is_valid_handler(raw) {
             return Err(Error::InvalidCapability(number));
         }
-        Ok(Install { cap, source, raw: cap.into() })
+        Ok(Install { cap: raw, source, raw })
     }
 
     /// Replaces capabilities one after the other. Each is deleted first, which may take several units.
@@ -190,16 +196,16 @@ impl<A: Arch> Kernel<A> {
         let target = spaces.target;
         self.store[spaces.thread].replacing = Some(target);
         let slots = [
-            (TcbSlot::FaultHandler, spaces.fault_handler),
-            (TcbSlot::TimeoutHandler, spaces.timeout_handler),
-            (TcbSlot::CSpace, spaces.cspace),
-            (TcbSlot::VSpace, spaces.vspace),
-            (TcbSlot::IpcBuffer, spaces.buffer.map(|(_, install)| install)),
+            (TcbSlot::FaultHandler, spaces.fault_handler.as_ref()),
+            (TcbSlot::TimeoutHandler, spaces.timeout_handler.as_ref()),
+            (TcbSlot::CSpace, spaces.cspace.as_ref()),
+            (TcbSlot::VSpace, spaces.vspace.as_ref()),
+            (TcbSlot::IpcBuffer, spaces.buffer.as_ref().map(|(_, install)| install)),
         ];
         // 5 slots.
         for (slot, install) in slots {
             if let Some(install) = install {
-                self.install(target, slot, &install)?;
+                self.install(target, slot, install)?;
             }
         }
         if let Some((address, _)) = spaces.buffer {
@@ -220,7 +226,7 @@ impl<A: Arch> Kernel<A> {
         let slot = target.slot(slot);
         self.delete_slot(slot)?;
         if !install.cap.is_null() && self.store[install.source].raw == install.raw {
-            self.insert_copy(install.cap.into(), install.source, slot);
+            self.insert_copy(install.cap, install.source, slot);
         }
         Ok(())
     }
