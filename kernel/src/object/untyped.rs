@@ -189,18 +189,29 @@ impl<A: Arch> Kernel<A> {
         let first = cap.watermark.next_multiple_of(1 << object_bits);
         cap.watermark = first + (retype.count << object_bits);
         self.store[retype.untyped].raw = Cap::Untyped(cap).into();
+        let base = cap.base.offset(first);
+        match retype.object {
+            // The smallest objects, of which there are often many at once: what they are is not asked each time.
+            ObjectType::Endpoint => self.create_all(ObjectType::Endpoint, &retype, base, cap.device),
+            object => self.create_all(object, &retype, base, cap.device),
+        }
+        Ok(0)
+    }
+
+    /// Brings all objects of a retype, the first of them at `base`, to life.
+    #[inline(always)]
+    fn create_all(&mut self, object: ObjectType, retype: &Retype, mut base: PhysAddr, device: bool) {
         let mut children = cdt::Children::of(&self.store, retype.untyped);
-        let (mut base, mut slot) = (cap.base.offset(first), retype.target);
+        let mut slot = retype.target;
         // At most 256 objects.
         for _ in 0..retype.count {
-            if let Some(new) = self.create(&retype, base, cap.device) {
+            if let Some(new) = self.create(object, retype, base, device) {
                 children.add(&mut self.store, new.into(), slot);
             }
-            base = base.offset(1 << object_bits);
+            base = base.offset(1 << object.bits());
             slot = slot.nth(1);
         }
         children.link(&mut self.store);
-        Ok(0)
     }
 
     /// Makes all memory of an untyped without children free and, unless it is a device's, zero.
@@ -225,10 +236,10 @@ impl<A: Arch> Kernel<A> {
 
     /// Brings the object at `base`, in zeroed or device memory, to life; the first capability to it.
     #[inline(always)]
-    fn create(&mut self, retype: &Retype, base: PhysAddr, device: bool) -> Option<Cap> {
+    fn create(&mut self, object: ObjectType, retype: &Retype, base: PhysAddr, device: bool) -> Option<Cap> {
         let address = Store::<A>::window(base);
-        let bytes = 1 << retype.object.bits();
-        Some(match retype.object {
+        let bytes = 1 << object.bits();
+        Some(match object {
             ObjectType::Untyped(bits) => Cap::Untyped(UntypedCap { base, bits, device, watermark: 0 }),
             ObjectType::Tcb => {
                 let tcb = self.live(Kind::Tcb, address, bytes)?;
