@@ -140,7 +140,9 @@ pub fn insert<A: Arch>(store: &mut Store<A>, cap: RawCap, flags: Flags, slot: Re
 
 /// Capabilities that are made from one parent, one after the other: the parent is linked once, when all are in.
 pub struct Children {
+    /// The parent's slot.
     parent: Ref<Slot>,
+    /// What stands directly behind it.
     first: Option<Ref<Slot>>,
 }
 

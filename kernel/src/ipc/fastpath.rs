@@ -63,6 +63,7 @@ pub(crate) enum Way {
 }
 
 impl Way {
+    /// To the end, if there is a thread that runs next.
     #[inline(always)]
     const fn of(next: Option<Ref<Tcb>>) -> Self {
         if next.is_some() { Self::Done(next) } else { Self::General }

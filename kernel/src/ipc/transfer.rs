@@ -150,6 +150,7 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// As [`Self::lookup_cap`], from `root`, however many levels there are.
     #[inline(never)]
     fn lookup_in_levels(&self, root: RawCap, address: u64) -> Result<Ref<Slot>, LookupFailure> {
         cspace::resolve(&self.store, root.into(), address, FULL_DEPTH).map(|(slot, _)| slot)

@@ -64,7 +64,7 @@ fn interrupts(root: &mut Root, server: &mut Server) -> keel::Result {
     let copy = resources.copy(frame, Rights::ALL)?;
     server.map(resources, copy, port, Attributes::DEVICE)?;
     // SAFETY: the port is mapped there for good; the console alone prints to it.
-    console::set_sink(unsafe { Sink::uart(port as usize) });
+    console::set_sink(unsafe { Sink::uart(info.kind, port as usize) });
     PORT.store(port, Ordering::Relaxed);
     let interrupt = Interrupt::claim(resources, IRQ_CONTROL, info.irq, pair::notification())?;
     HANDLER.store(interrupt.handler().bits(), Ordering::Relaxed);

@@ -17,7 +17,6 @@ use crate::units::Priority;
 use keel_abi::label;
 
 /// A legal operation on a thread.
-#[expect(clippy::large_enum_variant, reason = "there is no heap to put the large one into")]
 #[derive(Clone, Copy, Debug)]
 pub enum Invocation {
     /// Return registers.
