@@ -72,11 +72,13 @@ pub struct Machine {
 struct Space(u64);
 
 impl Space {
+    /// The space of the table at physical address `root`.
     #[inline(always)]
     const fn new(root: u64, asid: Asid) -> Self {
         Self(root | (asid as u64) << 48)
     }
 
+    /// Its identifier.
     const fn asid(self) -> Asid {
         (self.0 >> 48) as Asid
     }

@@ -165,7 +165,8 @@ impl<A: Arch> Kernel<A> {
 
     /// Whether nothing happened that concerns the choice or the time, and the current thread neither stopped nor has
     /// to get anything before it runs: most entries end so. Its context is active, as it was when the kernel was
-    /// entered (B2): one that is configured or dies is charged or forgotten, which changes the time.
+    /// entered (B2): one that is configured or dies is charged or forgotten, which changes the time. It is in no queue
+    /// (T5): what puts it into one also asks for a new choice.
     #[inline(always)]
     fn goes_on_as_it_was(&self) -> bool {
         let Some(current) = self.core.current else { return false };
@@ -173,7 +174,6 @@ impl<A: Arch> Kernel<A> {
         self.core.pending == Pending::ResumeCurrent
             && !self.core.time_changed
             && thread.state == ThreadState::Running
-            && thread.queued == Queued::No
             && thread.sched_context.is_some()
             && thread.sched_context == self.core.sched_context
             && thread.yield_to.is_none()
