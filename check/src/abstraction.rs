@@ -23,7 +23,7 @@ use keel_spec::authority;
 use keel_spec::concrete::{Concrete, Object, Slot};
 use keel_spec::system::lookup::guard_word;
 use keel_spec::system::{
-    Activity, Context, Endpoint, Notification, NotCovered, Registers, Sending, System, Thread,
+    Activity, Context, Endpoint, NotCovered, Notification, Registers, Sending, System, Thread,
 };
 use std::collections::BTreeMap;
 
@@ -144,9 +144,8 @@ fn rights_of(rights: KernelRights) -> Rights {
 
 /// Where each slot with something in it lies.
 fn names(kernel: &mut Kernel<Host>, survey: &Survey) -> BTreeMap<Ref<KernelSlot>, Slot> {
-    let irq_slots: BTreeMap<_, _> = (0..=MAX_IRQ.0)
-        .filter_map(|irq| Some((kernel.interrupts.slot(Irq(irq))?, u64::from(irq))))
-        .collect();
+    let irq_slots: BTreeMap<_, _> =
+        (0..=MAX_IRQ.0).filter_map(|irq| Some((kernel.interrupts.slot(Irq(irq))?, u64::from(irq)))).collect();
     let name = |slot: &Ref<KernelSlot>| {
         if let Some(irq) = irq_slots.get(slot) {
             return Slot { home: Object::Irq(*irq), index: 0 };
@@ -173,7 +172,10 @@ fn parents(kernel: &Kernel<Host>, survey: &Survey) -> BTreeMap<Ref<KernelSlot>, 
         let mut line: Vec<Ref<KernelSlot>> = Vec::new();
         let mut next = Some(first);
         while let Some(slot) = next {
-            while line.last().is_some_and(|up| !cdt::is_parent::<Host>(&kernel.store[*up], &kernel.store[slot])) {
+            while line
+                .last()
+                .is_some_and(|up| !cdt::is_parent::<Host>(&kernel.store[*up], &kernel.store[slot]))
+            {
                 line.pop();
             }
             if let Some(&parent) = line.last() {

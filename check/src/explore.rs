@@ -99,7 +99,15 @@ fn canonical(lockstep: &Lockstep, slots: &[u64]) -> u64 {
     let mut order: Vec<_> = view.caps.iter().collect();
     order.sort_by_key(|(place, cap)| {
         let is_free_place = Some(place.home) == root && slots.contains(&place.index);
-        (is_free_place, cap.kind, cap.data, cap.rights, cap.watermark, cap.original, !is_free_place as u64 * place.index)
+        (
+            is_free_place,
+            cap.kind,
+            cap.data,
+            cap.rights,
+            cap.watermark,
+            cap.original,
+            !is_free_place as u64 * place.index,
+        )
     });
     for (number, (place, cap)) in order.iter().enumerate() {
         names.entry(**place).or_insert(number);
@@ -135,7 +143,11 @@ fn canonical(lockstep: &Lockstep, slots: &[u64]) -> u64 {
         ));
     }
     for (name, endpoint) in &view.endpoints {
-        rest.push(format!("{} {:?}", rename(name), endpoint.queue.iter().map(&mut rename).collect::<Vec<_>>()));
+        rest.push(format!(
+            "{} {:?}",
+            rename(name),
+            endpoint.queue.iter().map(&mut rename).collect::<Vec<_>>()
+        ));
     }
     for (name, state) in &view.notifications {
         let queue: Vec<_> = state.queue.iter().map(&mut rename).collect();
@@ -143,7 +155,12 @@ fn canonical(lockstep: &Lockstep, slots: &[u64]) -> u64 {
     }
     for (name, state) in &view.contexts {
         let calls: Vec<_> = state.calls.iter().map(&mut rename).collect();
-        rest.push(format!("{} {} {:?} {calls:?}", rename(name), state.active, state.thread.as_ref().map(&mut rename)));
+        rest.push(format!(
+            "{} {} {:?} {calls:?}",
+            rename(name),
+            state.active,
+            state.thread.as_ref().map(&mut rename)
+        ));
     }
     for (reply, caller) in &view.callers {
         rest.push(format!("{} {}", rename(reply), rename(caller)));
@@ -181,7 +198,12 @@ fn ops(small: Small) -> Vec<Op> {
             takes(&mut ops);
             for (to, from) in pairs().filter(|(a, b)| a != b) {
                 ops.push(cnode(label::CNODE_COPY, &[to, DEPTH, from, DEPTH, 15]));
-                for (kind, bits) in [(object::UNTYPED, 6), (object::UNTYPED, 5), (object::ENDPOINT, 0), (object::CAP_TABLE, 1)] {
+                for (kind, bits) in [
+                    (object::UNTYPED, 6),
+                    (object::UNTYPED, 5),
+                    (object::ENDPOINT, 0),
+                    (object::CAP_TABLE, 1),
+                ] {
                     ops.push(Op::invoke(from, label::UNTYPED_RETYPE, &[kind, bits, 0, 0, to, 1], &[root]));
                 }
             }
@@ -215,7 +237,9 @@ fn ops(small: Small) -> Vec<Op> {
                 ops.push(cnode(label::CNODE_DELETE, &[cap, DEPTH]));
                 ops.push(cnode(label::CNODE_CANCEL_BADGED_SENDS, &[cap, DEPTH]));
             }
-            for number in [syscall::RECV, syscall::NB_RECV, syscall::WAIT, syscall::NB_WAIT, syscall::REPLY_RECV] {
+            for number in
+                [syscall::RECV, syscall::NB_RECV, syscall::WAIT, syscall::NB_WAIT, syscall::REPLY_RECV]
+            {
                 ops.push(Op { receive_at: spare, words: vec![2], ..Op::plain(number, endpoint, reply) });
             }
             ops.push(Op { words: vec![3], ..Op::plain(syscall::SEND, reply, 0) });
@@ -230,7 +254,9 @@ fn ops(small: Small) -> Vec<Op> {
             ops.push(Op::plain(syscall::YIELD, 0, 0));
         }
         Small::Signals => {
-            let [thread, notification, context, endpoint, reply] = slots[..] else { unreachable!("five slots") };
+            let [thread, notification, context, endpoint, reply] = slots[..] else {
+                unreachable!("five slots")
+            };
             ops.push(Op::plain(syscall::SEND, notification, 0));
             for cap in [notification, endpoint] {
                 for number in [syscall::RECV, syscall::NB_RECV, syscall::WAIT, syscall::CALL] {

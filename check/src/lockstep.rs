@@ -167,8 +167,7 @@ impl Lockstep {
         let Some(must) = &mut self.system else { return Ok(()) };
         self.coverage.compared += 1;
         let (is_view, must_view) = (View::of(&is, &is.memory), View::of(must, &is.memory));
-        let mut lines =
-            if is_view == must_view { vec![] } else { View::differences(&is_view, &must_view) };
+        let mut lines = if is_view == must_view { vec![] } else { View::differences(&is_view, &must_view) };
         if !must.may_run(is.current) {
             lines.push(format!("the kernel runs {:x?}, which is not its turn", is.current));
         }

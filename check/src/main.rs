@@ -1,15 +1,177 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-fn main() {
-    let a: Vec<String> = std::env::args().collect();
-    if std::env::var_os("LOUD").is_none() { std::panic::set_hook(Box::new(|_| {})); }
-    let runs = a[2].parse().unwrap();
-    if a[1] != "explore" {
-        let plan = keel_check::random::Plan { subject: if a[1] == "slots" { keel_check::random::Subject::Slots } else { keel_check::random::Subject::System }, runs, length: a[3].parse().unwrap(), seed: a[4].parse().unwrap(), preempt_every: a.get(5).and_then(|t| t.parse().ok()), check_theorems: a.get(6).is_some() };
-        match keel_check::random::run(plan) { Ok(c) => println!("{c:?}"), Err(e) => println!("{e}") }
-    } else {
-        for s in keel_check::stage::Small::ALL { if a.len() > 4 && a[4] != s.name() { continue }
-            let t = std::time::Instant::now();
-            match keel_check::explore::explore(s, a[3].parse().unwrap(), std::time::Duration::from_secs(runs as u64)) { Ok(c) => println!("{} {c:?} {:?}", s.name(), t.elapsed()), Err(e) => println!("{e}") }
+
+//! Runs the chain that ties the kernel to its theorems, and prints one table: link, what was covered, result.
+
+#![forbid(unsafe_code)]
+
+use clap::Parser;
+use keel_check::explore::explore;
+use keel_check::lockstep::Coverage;
+use keel_check::random::{self, Plan, Subject};
+use keel_check::stage::Small;
+use keel_spec::theorems::{self, steps};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// How much to do.
+#[derive(Parser)]
+struct Arguments {
+    /// Seconds for each small system that is explored
+    #[arg(long, default_value_t = 30)]
+    explore_seconds: u64,
+    /// No deeper than this
+    #[arg(long, default_value_t = 64)]
+    depth: usize,
+    /// Random runs of each kind
+    #[arg(long, default_value_t = 300)]
+    runs: u32,
+    /// The seed of the random runs
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only the links with this text in their names
+    #[arg(long, default_value = "")]
+    only: String,
+    /// Only prove: do not break steps on purpose
+    #[arg(long)]
+    no_breaks: bool,
+}
+
+/// A line of the table.
+struct Row {
+    link: String,
+    covered: String,
+    failure: Option<String>,
+    time: Duration,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    // A panic of the kernel is a finding, reported with the script that leads to it.
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut rows = Vec::new();
+    if "theorems".contains(&arguments.only) {
+        rows.extend(prove(!arguments.no_breaks));
+    }
+    if "explored".contains(&arguments.only) {
+        rows.extend(Small::ALL.into_iter().map(|small| explored(small, &arguments)));
+    }
+    if "random".contains(&arguments.only) {
+        for subject in [Subject::Slots, Subject::System] {
+            for preempt_every in [None, Some(1)] {
+                rows.push(random(subject, preempt_every, false, arguments.runs, arguments.seed));
+            }
+            rows.push(random(subject, None, true, arguments.runs / 30, arguments.seed + 1));
         }
     }
+    print(&rows)
+}
+
+// --- the theorems ------------------------------------------------------------------------------------------------------
+
+/// All steps, by two workers.
+fn prove(breaks: bool) -> Vec<Row> {
+    const WORKERS: usize = 2;
+    let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(|| {
+                while let Some(step) = steps::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let row = prove_step(step, breaks);
+                    eprintln!("keel-check: {} in {:.0} s", row.link, row.time.as_secs_f64());
+                    if let Ok(mut rows) = rows.lock() {
+                        rows.push(row);
+                    }
+                }
+            });
+        }
+    });
+    let mut rows = rows.into_inner().unwrap_or_default();
+    rows.sort_by_key(|row| steps::ALL.iter().position(|step| row.link.ends_with(step.name)));
+    rows
+}
+
+fn prove_step(step: &steps::Step, breaks: bool) -> Row {
+    let link = format!("theorems of {}", step.name);
+    let finding = match theorems::examine(step, breaks) {
+        Ok(finding) => finding,
+        Err(error) => {
+            let failure = Some(format!("the solver: {error}"));
+            return Row { link, covered: String::new(), failure, time: Duration::ZERO };
+        }
+    };
+    let broken = finding.refuted.len() + finding.unnoticed.len();
+    let covered = format!(
+        "{} ways, {} formulas proved; {} of {broken} broken variants refuted",
+        finding.ways,
+        finding.proved,
+        finding.refuted.len()
+    );
+    let mut failure = Vec::new();
+    failure.extend(finding.open.iter().map(|(name, response)| format!("{name}: {response:?}")));
+    failure.extend((!finding.can_succeed).then(|| "the step never succeeds".to_owned()));
+    failure.extend((breaks && finding.refuted.is_empty()).then(|| "no broken variant is refuted".to_owned()));
+    let failure = (!failure.is_empty()).then(|| failure.join("; "));
+    Row { link, covered, failure, time: finding.time }
+}
+
+// --- the refinement ----------------------------------------------------------------------------------------------------
+
+fn explored(small: Small, arguments: &Arguments) -> Row {
+    let start = Instant::now();
+    let result = explore(small, arguments.depth, Duration::from_secs(arguments.explore_seconds));
+    let (covered, failure) = match result {
+        Ok(found) => {
+            let all = format!(
+                "all sequences of {} operations; {} states, {} transitions",
+                found.depth, found.states, found.transitions
+            );
+            (format!("{all}; {}", covered(&found.coverage)), None)
+        }
+        Err(failure) => (String::new(), Some(failure)),
+    };
+    Row { link: format!("explored: {}", small.name()), covered, failure, time: start.elapsed() }
+}
+
+fn random(subject: Subject, preempt_every: Option<u64>, check_theorems: bool, runs: u32, seed: u64) -> Row {
+    let start = Instant::now();
+    let plan = Plan { subject, runs, length: 120, seed, preempt_every, check_theorems };
+    let (covered, failure) = match random::run(plan) {
+        Ok(coverage) => (format!("{runs} runs; {}", covered(&coverage)), None),
+        Err(failure) => (String::new(), Some(failure)),
+    };
+    let how = match (preempt_every, check_theorems) {
+        (Some(_), _) => ", interrupted at each preemption point",
+        (None, true) => ", theorems' invariants of each state",
+        (None, false) => "",
+    };
+    Row { link: format!("random: {subject:?}{how}"), covered, failure, time: start.elapsed() }
+}
+
+fn covered(coverage: &Coverage) -> String {
+    let mut text = format!("{} operations compared", coverage.compared);
+    if coverage.interrupted > 0 {
+        text += &format!(", {} of them interrupted", coverage.interrupted);
+    }
+    for (what, count) in &coverage.open {
+        text += &format!("; not compared: {count} ({what})");
+    }
+    text
+}
+
+// --- the table -----------------------------------------------------------------------------------------------------------
+
+fn print(rows: &[Row]) -> ExitCode {
+    println!("| link | covered | result | s |\n|---|---|---|---:|");
+    for Row { link, covered, failure, time } in rows {
+        let result = if failure.is_some() { "FAILED" } else { "holds" };
+        println!("| {link} | {covered} | {result} | {:.0} |", time.as_secs_f64());
+    }
+    for row in rows {
+        if let Some(failure) = &row.failure {
+            println!("\n{}:\n{failure}", row.link);
+        }
+    }
+    if rows.iter().all(|row| row.failure.is_none()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -78,11 +78,14 @@ pub fn play(script: &[Op], plan: Plan) -> Result<Coverage, String> {
         lockstep.check_theorems = plan.check_theorems;
         lockstep.world.kernel.arch.preempt_every(plan.preempt_every);
         for (number, op) in script.iter().enumerate() {
-            lockstep.apply(op).map_err(|disagreement| format!("after operation {number}:\n{disagreement}"))?;
+            lockstep
+                .apply(op)
+                .map_err(|disagreement| format!("after operation {number}:\n{disagreement}"))?;
         }
         Ok(lockstep.coverage)
     };
-    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|panic| Err(format!("the kernel panics: {}", message(&*panic))))
+    catch_unwind(AssertUnwindSafe(run))
+        .unwrap_or_else(|panic| Err(format!("the kernel panics: {}", message(&*panic))))
 }
 
 /// What a panic says.
@@ -104,7 +107,8 @@ fn op(subject: Subject, slots: &[u64]) -> BoxedStrategy<Op> {
     let empty = select(slots[slots.len() - 8..].to_vec());
     let target = prop_oneof![3 => empty, 1 => any.clone()];
     let root = slot::INIT_CNODE;
-    let badge = prop_oneof![Just(0_u64), 1..4_u64];
+    let badges = if subject == Subject::Slots { vec![0, 1, 1] } else { vec![0, 1, 2, 3] };
+    let badge = select::<u64>(badges);
     let cnode = move |label, words: &[u64]| Op::invoke(root, label, words, &[root, root]);
     let copy = (target.clone(), any.clone(), 0..16_u64, badge.clone(), 0..4_u8).prop_map(
         move |(to, from, rights, data, kind)| match kind {
@@ -171,11 +175,12 @@ fn op(subject: Subject, slots: &[u64]) -> BoxedStrategy<Op> {
         },
     );
     let sends = vec![syscall::CALL, syscall::CALL, syscall::SEND, syscall::NB_SEND];
-    let send = (select(sends), any.clone(), 0..7_usize, prop::collection::vec(any.clone(), 0..3), target.clone())
-        .prop_map(|(number, cap, length, caps, receive_at)| {
-            let words = (1..=length as u64).collect();
-            Op { words, caps, receive_at, label: 100, ..Op::plain(number, cap, 0) }
-        });
+    let send =
+        (select(sends), any.clone(), 0..7_usize, prop::collection::vec(any.clone(), 0..3), target.clone())
+            .prop_map(|(number, cap, length, caps, receive_at)| {
+                let words = (1..=length as u64).collect();
+                Op { words, caps, receive_at, label: 100, ..Op::plain(number, cap, 0) }
+            });
     let receives = vec![
         syscall::RECV,
         syscall::RECV,
@@ -188,14 +193,26 @@ fn op(subject: Subject, slots: &[u64]) -> BoxedStrategy<Op> {
         syscall::YIELD,
         syscall::YIELD,
     ];
-    let receive = (select(receives), any.clone(), any.clone(), any.clone(), target)
-        .prop_map(|(number, cap, reply, send_to, receive_at)| {
-            Op { send_to, receive_at, words: vec![9], ..Op::plain(number, cap, reply) }
-        });
-    let anything = (any.clone(), 0..45_u64, prop::collection::vec(select(vec![0, 1, 2, 4, 63, 64, 200, 1 << 40]), 0..9), prop::collection::vec(any, 0..4))
+    let receive = (select(receives), any.clone(), any.clone(), any.clone(), target).prop_map(
+        |(number, cap, reply, send_to, receive_at)| Op {
+            send_to,
+            receive_at,
+            words: vec![9],
+            ..Op::plain(number, cap, reply)
+        },
+    );
+    let anything = (
+        any.clone(),
+        0..45_u64,
+        prop::collection::vec(select(vec![0, 1, 2, 4, 63, 64, 200, 1 << 40]), 0..9),
+        prop::collection::vec(any, 0..4),
+    )
         .prop_map(|(object, label, words, caps)| Op::invoke(object, label, &words, &caps));
     if subject == Subject::Slots {
-        return prop_oneof![12 => copy, 4 => carry, 3 => inner, 4 => take, 3 => retype].boxed();
+        // Only the CNode's calls can be waited for: another capability may turn out to be an endpoint.
+        let patient = move |op: Op| if op.cap == root { op } else { Op { number: syscall::NB_SEND, ..op } };
+        let ops = prop_oneof![12 => copy, 4 => carry, 3 => inner, 4 => take, 3 => retype];
+        return ops.prop_map(patient).boxed();
     }
     prop_oneof![
         6 => copy, 3 => carry, 2 => inner, 3 => take, 3 => retype, 4 => invoke, 6 => send, 8 => receive, 1 => anything

@@ -51,7 +51,8 @@ impl Op {
 /// The name of a label that every architecture has.
 fn label_name(wanted: u64) -> Option<&'static str> {
     let is_it = |entry: &&label::Entry| {
-        let number = label::by_name(label::TABLE, label::FIRST, entry.name, &keel_abi::config::Options::BUILD);
+        let number =
+            label::by_name(label::TABLE, label::FIRST, entry.name, &keel_abi::config::Options::BUILD);
         number == Some(wanted)
     };
     label::TABLE.iter().find(is_it).map(|entry| entry.name)

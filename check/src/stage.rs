@@ -97,7 +97,9 @@ impl Small {
     pub fn stage(self) -> Stage {
         let mut world = bare();
         let slots = match self {
-            Self::Derivation => vec![world.endpoint(), spare(&mut world), spare(&mut world), spare(&mut world)],
+            Self::Derivation => {
+                vec![world.endpoint(), spare(&mut world), spare(&mut world), spare(&mut world)]
+            }
             Self::Memory => vec![world.untyped(6), spare(&mut world), spare(&mut world), spare(&mut world)],
             Self::Containers => {
                 let node = world.make(object::CAP_TABLE, 1);

@@ -213,7 +213,8 @@ impl System {
     #[must_use]
     pub fn may_run(&self, next: Option<Object>) -> bool {
         let can_run = |thread: &Object| self.is_schedulable(*thread);
-        let highest = self.threads.keys().copied().filter(can_run).map(|thread| self.thread(thread).priority).max();
+        let highest =
+            self.threads.keys().copied().filter(can_run).map(|thread| self.thread(thread).priority).max();
         match next {
             None => highest.is_none(),
             Some(next) => {

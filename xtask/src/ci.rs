@@ -17,7 +17,7 @@ use crate::machine::{Arch, KernelProfile};
 use crate::options::Settings;
 use crate::system::{self, Luggage};
 use crate::workspace::Workspace;
-use crate::{bench, say, setup, unsafety};
+use crate::{bench, check, say, setup, unsafety};
 
 /// What a part does.
 type Part = fn(&Cargo<'_>) -> Result<()>;
@@ -29,12 +29,13 @@ const PARTS: &[(&str, Part)] = &[
     ("lints", lints),
     ("tests", tests),
     ("instruction counts", instruction_counts),
+    ("refinement", check::in_ci),
     ("documentation", documentation),
     ("unsafe code", unsafe_code),
 ];
 
 /// The crates whose documentation is for others.
-const DOCUMENTED: [&str; 3] = ["keel-abi", "keel-kernel", "keel"];
+const DOCUMENTED: [&str; 5] = ["keel-abi", "keel-kernel", "keel-spec", "keel-check", "keel"];
 
 const PROFILES: [KernelProfile; 2] = [KernelProfile::Debug, KernelProfile::Release];
 

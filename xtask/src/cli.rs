@@ -26,6 +26,7 @@ pub(crate) enum Verb {
     Test(Test),
     Fuzz(Fuzz),
     Bench(Bench),
+    Check(Check),
     /// Check everything that must hold before a change lands
     ///
     /// Formats, builds, lints, tests, documentation, and where unsafe code stands; prints each part's
@@ -176,6 +177,24 @@ pub(crate) struct Bench {
     /// Keep these counts
     #[arg(long, conflicts_with = "check")]
     pub(crate) update: bool,
+}
+
+/// Hold the kernel against its specification, and the specification against its theorems
+///
+/// Prints one table: link, what was covered, result. Exit status: 1 when anything does not hold; what fails is
+/// shown below the table, with the script of operations that leads to it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask check                        what takes minutes
+  cargo xtask check --deep                 what takes hours")]
+pub(crate) struct Check {
+    /// Minutes (the default)
+    #[arg(long, conflicts_with = "deep")]
+    quick: bool,
+    /// Hours
+    #[arg(long)]
+    pub(crate) deep: bool,
 }
 
 /// What the build is for.

@@ -9,7 +9,7 @@
 //!
 //! What is built how stands in three tables: [`machine`] (one row per architecture), [`system`] (one row
 //! per system that boots) and [`options`] (one row per build option). A verb ([`run`], [`build`],
-//! [`test`], [`ci`]) reads them and puts the parts together.
+//! [`test`], [`check`], [`ci`]) reads them and puts the parts together.
 //!
 //! Invariants:
 //!
@@ -25,6 +25,7 @@ mod artifact;
 mod bench;
 mod build;
 mod cargo;
+mod check;
 mod ci;
 mod cli;
 mod console;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         cli::Verb::Test(arguments) => test::test(&arguments),
         cli::Verb::Fuzz(arguments) => fuzz::fuzz(&arguments),
         cli::Verb::Bench(arguments) => bench::bench(&arguments),
+        cli::Verb::Check(arguments) => check::check(&arguments),
         cli::Verb::Ci => ci::ci(),
     };
     result.unwrap_or_else(|error| {

@@ -69,6 +69,25 @@ pub(crate) fn qemu(machine: &Machine) -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that the solver is there, with which the specification's theorems are proved.
+pub(crate) fn solver() -> Result<()> {
+    const SOLVER: &str = "z3";
+    if find_program(SOLVER).is_some() {
+        return Ok(());
+    }
+    let os_release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let can_install = find_program("apt-get").is_some() && is_debian_like(&os_release);
+    ensure!(
+        can_install && rustix::process::geteuid().is_root(),
+        "{SOLVER} is missing; on Debian run `sudo apt-get install --no-install-recommends {SOLVER}`"
+    );
+    say!("{SOLVER} is missing: installing it");
+    cargo::run(apt_get().arg("update"))?;
+    cargo::run(apt_get().args(["install", "-y", "--no-install-recommends", SOLVER]))?;
+    ensure!(find_program(SOLVER).is_some(), "{SOLVER} is still missing after its installation");
+    Ok(())
+}
+
 /// Debian's packages that all emulators of a release share, or that exclude those of other releases.
 const SHARED_PARTS: [&str; 3] = ["qemu-utils", "qemu-system-common", "qemu-system-data"];
 

@@ -32,9 +32,7 @@ impl<A: Algebra> Authority<A> {
             return Progress::Done;
         }
         let cap = self.cap(x, slot);
-        let other = x.find(&|other| {
-            x.and(x.not(x.same_slot(other, slot)), self.same_object(x, slot, other))
-        });
+        let other = x.find(&|other| x.and(x.not(x.same_slot(other, slot)), self.same_object(x, slot, other)));
         if let Some(other) = other {
             self.set_holder(x, &cap.object, &other);
             self.clear(x, slot);
@@ -69,10 +67,8 @@ impl<A: Algebra> Authority<A> {
             return Err(Refusal::Illegal);
         }
         let object = x.at(&self.object, outer);
-        let is_inside = x.and(
-            x.same_object(&x.home(inner), &object),
-            x.not(x.same_object(&x.home(outer), &object)),
-        );
+        let is_inside =
+            x.and(x.same_object(&x.home(inner), &object), x.not(x.same_object(&x.home(outer), &object)));
         if x.decide(x.not(is_inside)) {
             return Err(Refusal::Illegal);
         }

@@ -29,13 +29,7 @@ impl<A: Algebra> Authority<A> {
 
     /// Carries the capability in `source` to the empty `target`, with its place in the tree. With `data`, a CNode gets
     /// that guard; an endpoint or a notification cannot be changed.
-    pub fn move_to(
-        &mut self,
-        x: &A,
-        source: &A::Slot,
-        target: &A::Slot,
-        data: Option<&A::Data>,
-    ) -> Outcome {
+    pub fn move_to(&mut self, x: &A, source: &A::Slot, target: &A::Slot, data: Option<&A::Data>) -> Outcome {
         self.require_free(x, target)?;
         if x.decide(self.is_empty(x, source)) {
             return Err(Refusal::Missing);

@@ -91,7 +91,9 @@ impl System {
             Kind::Endpoint if may_write => {
                 return self.send_to_endpoint(thread, &cap, how, &message.caps);
             }
-            Kind::Notification if may_write => self.signal(cap.object, cap.data).map(|()| vec![]).map_err(Error::from),
+            Kind::Notification if may_write => {
+                self.signal(cap.object, cap.data).map(|()| vec![]).map_err(Error::from)
+            }
             Kind::Reply => self.reply(thread, &cap, &message.caps).map(|()| vec![]).map_err(Error::from),
             _ if how == Sends::First && is_left_alone(&cap) => Err(Error::InvalidCapability(0)),
             _ => self.invoke(&cap, &message),
@@ -137,7 +139,9 @@ impl System {
             Kind::CNode => self.invoke_cnode(message),
             Kind::Tcb => self.invoke_tcb(cap.object, message),
             Kind::SchedContext => self.invoke_sched_context(cap.object, message),
-            Kind::Null | Kind::Zombie | Kind::Endpoint | Kind::Notification => Err(Error::InvalidCapability(0)),
+            Kind::Null | Kind::Zombie | Kind::Endpoint | Kind::Notification => {
+                Err(Error::InvalidCapability(0))
+            }
             Kind::Frame | Kind::Table | Kind::VSpace | Kind::AsidPool => {
                 Err(NotCovered("address spaces").into())
             }
@@ -161,7 +165,8 @@ impl System {
         match cap.kind {
             Kind::Endpoint => {
                 let reply = if with_reply {
-                    match self.lookup(thread, self.thread(thread).registers.reply).map(|slot| self.cap(&slot)) {
+                    match self.lookup(thread, self.thread(thread).registers.reply).map(|slot| self.cap(&slot))
+                    {
                         Ok(reply) if reply.kind == Kind::Reply => Some(reply.object),
                         _ => return self.fault(thread),
                     }

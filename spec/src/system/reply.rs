@@ -27,7 +27,8 @@ impl System {
 
     /// Who waits for an answer through a reply object, or receives with it.
     pub(super) fn user_of_reply(&self, reply: Object) -> Option<Object> {
-        let receives_with = |thread: &Object| self.thread(*thread).activity == Activity::Receiving(Some(reply));
+        let receives_with =
+            |thread: &Object| self.thread(*thread).activity == Activity::Receiving(Some(reply));
         self.caller_of(reply).or_else(|| self.threads.keys().copied().find(receives_with))
     }
 

@@ -38,7 +38,8 @@ impl System {
         }
         for index in first..first + count {
             let target = Slot { home: node, index };
-            let made = self.authority.create(&self.x, &untyped, &target, &kind, &first_rights(kind), &(1 << bits));
+            let made =
+                self.authority.create(&self.x, &untyped, &target, &kind, &first_rights(kind), &(1 << bits));
             let object = made.expect("there is enough memory");
             self.begin(kind, object);
         }

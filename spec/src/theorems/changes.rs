@@ -32,6 +32,7 @@ pub const ALL: &[(&str, Statement)] = &[
     ("authority_is_confined", authority_is_confined),
     ("lookup_stays_inside", lookup_stays_inside),
     ("capabilities_travel_only_by_grant", capabilities_travel_only_by_grant),
+    ("only_readers_receive", only_readers_receive),
     ("a_reply_is_used_at_most_once", a_reply_is_used_at_most_once),
     ("after_revoke_nothing_is_below", after_revoke_nothing_is_below),
     ("revoke_finds_only_what_is_below", revoke_finds_only_what_is_below),
@@ -105,6 +106,22 @@ pub fn capabilities_travel_only_by_grant(change: &Change<'_>, _: SExpr, _: SExpr
     let receives = x.same_object(&x.of(&before.receives, &receiver), &endpoint);
     let is_answered = x.same_object(&x.of(&before.caller, &endpoint), &receiver);
     x.and(x.within(&x.rights(Rights::GRANT), &rights), x.or(receives, is_answered))
+}
+
+/// A thread begins to receive from an endpoint only by a capability to that endpoint with Read, and a thread that has
+/// received does not receive any more.
+pub fn only_readers_receive(change: &Change<'_>, _: SExpr, object: SExpr) -> SExpr {
+    let Change { x, before, after, done, .. } = change;
+    let (was, is) = (x.of(&before.receives, &object), x.of(&after.receives, &object));
+    let not_new = x.or(x.same_object(&was, &is), x.same_object(&is, &x.no_object()));
+    let by_reader = done.receives_through.map_or(x.truth(false), |through| {
+        let cap = before.cap(x, &through);
+        let is_endpoint = x.same_kind(&cap.kind, &x.kind(Kind::Endpoint));
+        let may_read = x.within(&x.rights(Rights::READ), &cap.rights);
+        x.and(x.and(is_endpoint, may_read), x.same_object(&is, &cap.object))
+    });
+    let is_stopped = done.stopped.map_or(x.truth(false), |stopped| x.same_object(&stopped, &object));
+    x.and(x.or(not_new, by_reader), x.implies(is_stopped, x.same_object(&is, &x.no_object())))
 }
 
 /// A reply object is used at most once per call: only a call gives it a caller, and only while it has none; and once it

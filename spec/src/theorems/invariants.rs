@@ -71,10 +71,8 @@ pub fn all<A: Algebra>() -> Vec<Statement<A>> {
 /// No capability lies in the slot that is none, and the object that is none is not alive and waits for nobody.
 pub fn none_is_nothing<A: Algebra>(x: &A, s: &Authority<A>, _: &[A::Slot], _: &[A::Object]) -> A::Bool {
     let none = x.no_object();
-    let waits = x.and(
-        x.same_object(&x.of(&s.caller, &none), &none),
-        x.same_object(&x.of(&s.awaits, &none), &none),
-    );
+    let waits =
+        x.and(x.same_object(&x.of(&s.caller, &none), &none), x.same_object(&x.of(&s.awaits, &none), &none));
     x.and(x.and(s.is_empty(x, &x.no_slot()), x.not(s.is_live(x, &none))), waits)
 }
 
@@ -88,7 +86,8 @@ pub fn every_capability_names_a_live_object_of_its_kind<A: Algebra>(
     let cap = s.cap(x, &slots[0]);
     let is_zombie = x.same_kind(&cap.kind, &x.kind(Kind::Zombie));
     let of_its_kind = x.same_kind(&x.of(&s.live, &cap.object), &cap.kind);
-    let right = x.or(x.and(is_zombie.clone(), s.is_home(x, &cap.object)), x.and(x.not(is_zombie), of_its_kind));
+    let right =
+        x.or(x.and(is_zombie.clone(), s.is_home(x, &cap.object)), x.and(x.not(is_zombie), of_its_kind));
     x.implies(x.not(s.is_empty(x, &slots[0])), right)
 }
 
@@ -132,10 +131,7 @@ pub fn live_objects_do_not_overlap<A: Algebra>(
 ) -> A::Bool {
     let [a, b] = objects else { unreachable!("two objects") };
     let both = x.and(fills_memory(x, s, a), fills_memory(x, s, b));
-    x.implies(
-        x.and(both, x.not(x.same_object(a, b))),
-        x.not(overlap(x, &memory(x, s, a), &memory(x, s, b))),
-    )
+    x.implies(x.and(both, x.not(x.same_object(a, b))), x.not(overlap(x, &memory(x, s, a), &memory(x, s, b))))
 }
 
 /// What is derived from an untyped and has memory lies within it.
@@ -212,10 +208,7 @@ pub fn free_memory_is_free_once<A: Algebra>(
     _: &[A::Object],
 ) -> A::Bool {
     let [a, b] = slots else { unreachable!("two slots") };
-    x.implies(
-        two_untypeds(x, s, a, b),
-        x.not(overlap(x, &free_memory(x, s, a), &free_memory(x, s, b))),
-    )
+    x.implies(two_untypeds(x, s, a, b), x.not(overlap(x, &free_memory(x, s, a), &free_memory(x, s, b))))
 }
 
 /// An untyped cannot give away what an untyped derived from it has.

@@ -33,6 +33,10 @@ pub struct Done {
     pub only_takes: bool,
     /// A slot that was entered from a CNode capability in another one.
     pub entered: Option<(SExpr, SExpr)>,
+    /// A slot through whose capability a thread receives now.
+    pub receives_through: Option<SExpr>,
+    /// A thread that does not receive any more.
+    pub stopped: Option<SExpr>,
     /// A message that took a capability along: endpoint, rights, receiver.
     pub message: Option<[SExpr; 3]>,
 }
@@ -209,13 +213,13 @@ fn revoke(x: &Symbolic, s: &mut Authority<Symbolic>) -> Done {
 fn receive(x: &Symbolic, s: &mut Authority<Symbolic>) -> Done {
     let (thread, through) = (object(x), slot(x));
     let success = s.receive(x, &thread, &through).is_ok();
-    Done { success, ..Done::default() }
+    Done { success, receives_through: success.then_some(through), ..Done::default() }
 }
 
 fn received(x: &Symbolic, s: &mut Authority<Symbolic>) -> Done {
     let thread = object(x);
     s.received(x, &thread);
-    Done { success: true, ..Done::default() }
+    Done { success: true, stopped: Some(thread), ..Done::default() }
 }
 
 fn transfer(x: &Symbolic, s: &mut Authority<Symbolic>) -> Done {

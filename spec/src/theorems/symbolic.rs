@@ -92,7 +92,8 @@ impl Symbolic {
             }
             Scope::Small(size) => {
                 for (sort, prefix) in [("Slot", "slot"), ("Object", "object")] {
-                    let elements = (0..size).map(|n| context.list(vec![context.atom(format!("{prefix}{n}"))]));
+                    let elements =
+                        (0..size).map(|n| context.list(vec![context.atom(format!("{prefix}{n}"))]));
                     let elements = context.list(elements.collect());
                     let sort = context.atom(sort);
                     let sorts = context.list(vec![context.list(vec![sort, context.numeral(0)])]);
@@ -104,7 +105,15 @@ impl Symbolic {
             }
         }
         context.declare_fun("home", vec![slot], object)?;
-        Ok(Self { context: RefCell::new(context), scope, broken, run: RefCell::default(), slot, object, fresh: RefCell::default() })
+        Ok(Self {
+            context: RefCell::new(context),
+            scope,
+            broken,
+            run: RefCell::default(),
+            slot,
+            object,
+            fresh: RefCell::default(),
+        })
     }
 
     /// A state of which nothing is known.
@@ -378,9 +387,7 @@ fn names(prefix: &str, count: usize) -> Vec<String> {
 /// All sequences of `length` numbers below `limit`.
 fn choices(length: usize, limit: usize) -> Vec<Vec<usize>> {
     (0..length).fold(vec![Vec::new()], |sequences, _| {
-        let longer = |sequence: Vec<usize>| {
-            (0..limit).map(move |n| [sequence.as_slice(), &[n]].concat())
-        };
+        let longer = |sequence: Vec<usize>| (0..limit).map(move |n| [sequence.as_slice(), &[n]].concat());
         sequences.into_iter().flat_map(longer).collect()
     })
 }
@@ -584,8 +591,6 @@ impl Map<Symbolic, SExpr, SExpr> for Function {
 
     fn set(&mut self, x: &Symbolic, key: &SExpr, value: SExpr) {
         let before = *self;
-        x.define(self, &[("k", before.keys)], &|k| {
-            x.choose(x.equal(k[0], *key), value, x.apply(&before, k))
-        });
+        x.define(self, &[("k", before.keys)], &|k| x.choose(x.equal(k[0], *key), value, x.apply(&before, k)));
     }
 }
