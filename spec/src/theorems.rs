@@ -109,7 +109,10 @@ fn goals(
     of_states.chain(of_changes).collect()
 }
 
-fn prove(step: &Step) -> io::Result<(usize, usize, Vec<(&'static str, Response)>)> {
+/// How many ways a step has, how many theorems were proved of them, and those that were not.
+type Proofs = (usize, usize, Vec<(&'static str, Response)>);
+
+fn prove(step: &Step) -> io::Result<Proofs> {
     let x = Symbolic::new(Scope::Any, None, FEASIBLE_MS)?;
     let (before, island) = start(&x);
     let (mut proved, mut open) = (0, Vec::new());

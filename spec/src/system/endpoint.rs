@@ -37,10 +37,10 @@ impl System {
         let lends = matches!(how, Sends::Calling | Sends::First);
         if is_call {
             self.begin_call(sender, receiver, reply, cap.rights);
-        } else if let Some(context) = self.thread(sender).context.filter(|_| lends) {
-            if self.thread(receiver).context.is_none() {
-                self.give_context(context, receiver);
-            }
+        } else if let Some(context) = self.thread(sender).context.filter(|_| lends)
+            && self.thread(receiver).context.is_none()
+        {
+            self.give_context(context, receiver);
         }
         Ok(())
     }

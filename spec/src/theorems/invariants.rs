@@ -8,6 +8,10 @@
 use crate::algebra::{Algebra, Kind, Rights};
 use crate::authority::{Authority, one_of};
 
+/// Whether an invariant holds of some slots and objects of a state.
+pub type Holds<A> =
+    fn(&A, &Authority<A>, &[<A as Algebra>::Slot], &[<A as Algebra>::Object]) -> <A as Algebra>::Bool;
+
 /// A statement about some slots and some objects of a state, to hold for all slots and objects.
 pub struct Statement<A: Algebra> {
     /// Its name.
@@ -19,7 +23,7 @@ pub struct Statement<A: Algebra> {
     /// Whether the prover is to think of it wherever it meets that many capabilities, related or not.
     pub eager: bool,
     /// Whether it holds of these.
-    pub holds: fn(&A, &Authority<A>, &[A::Slot], &[A::Object]) -> A::Bool,
+    pub holds: Holds<A>,
 }
 
 /// All invariants.
