@@ -355,7 +355,7 @@ impl Arch for Machine {
         save_thread_registers(store, from);
         load_thread_registers(store, to);
         self.loaded = Some(to);
-        self.fpu.switch_to(to);
+        self.fpu.switch_between(from, to);
     }
 
     #[inline(always)]

@@ -63,6 +63,18 @@ impl<F: Fpu> LazyFpu<F> {
         self.set_open(self.owner == Some(tcb));
     }
 
+    /// As [`Self::switch_to`], where `from`, another thread, has run: if neither owns the FPU it is closed and stays so.
+    #[inline(always)]
+    pub fn switch_between(&mut self, from: Ref<Tcb>, to: Ref<Tcb>) {
+        if self.owner == Some(from) {
+            self.is_open = false;
+            F::open(false);
+        } else if self.owner == Some(to) {
+            self.is_open = true;
+            F::open(true);
+        }
+    }
+
     /// `tcb` must not use the FPU any more: it is closed, and its registers, if they are in it, are saved.
     pub fn release<A: Arch>(&mut self, store: &mut Store<A>, tcb: Ref<Tcb>) {
         if self.owner == Some(tcb) {

@@ -255,6 +255,7 @@ pub fn set_thread_registers(registers: (u64, u64)) {
 pub struct Processor;
 
 impl Fpu for Processor {
+    #[inline(always)]
     fn open(open: bool) {
         open_fpu(open);
     }
