@@ -52,7 +52,7 @@ pub struct Finding {
 /// Slots and objects of the small systems, none included.
 const SMALL: usize = 5;
 /// A proof takes no longer.
-const PROOF_MS: u32 = 20_000;
+const PROOF_MS: u32 = 8_000;
 /// Whether a way can be gone at all is asked no longer.
 const FEASIBLE_MS: u32 = 200;
 /// A violation of a theorem on one way is looked for no longer.
