@@ -38,7 +38,7 @@ pub struct Finding {
     /// Theorems times ways that were proved.
     pub proved: usize,
     /// Those that were not: the theorem, and what the solver says.
-    pub open: Vec<(&'static str, Response)>,
+    pub open: Vec<Open>,
     /// Whether the step can succeed in a state where all invariants hold.
     pub can_succeed: bool,
     /// The broken variants that were refuted.
@@ -70,6 +70,9 @@ pub fn examine(step: &Step, breaks: bool) -> io::Result<Finding> {
     let time = start.elapsed();
     Ok(Finding { step: step.name, ways, proved, open, can_succeed, refuted, unnoticed, time })
 }
+
+/// A theorem that was not proved on a way: its name, and what the solver says.
+pub type Open = (&'static str, Response);
 
 /// A theorem of a way: its name, and what it says of the state after.
 type Goal = (&'static str, SExpr);
@@ -109,10 +112,7 @@ fn goals(
     of_states.chain(of_changes).collect()
 }
 
-/// How many ways a step has, how many theorems were proved of them, and those that were not.
-type Proofs = (usize, usize, Vec<(&'static str, Response)>);
-
-fn prove(step: &Step) -> io::Result<Proofs> {
+fn prove(step: &Step) -> io::Result<(usize, usize, Vec<Open>)> {
     let x = Symbolic::new(Scope::Any, None, FEASIBLE_MS)?;
     let (before, island) = start(&x);
     let (mut proved, mut open) = (0, Vec::new());

@@ -8,7 +8,7 @@
 use crate::algebra::{Algebra, Kind, Rights};
 use crate::authority::{Authority, one_of};
 
-/// Whether an invariant holds of some slots and objects of a state.
+/// Whether a statement holds of some slots and some objects of a state.
 pub type Holds<A> =
     fn(&A, &Authority<A>, &[<A as Algebra>::Slot], &[<A as Algebra>::Object]) -> <A as Algebra>::Bool;
 
