@@ -3,7 +3,7 @@
 //! The kernel on 64-bit Arm: the machine for the portable kernel (`keel-kernel`), at EL1.
 //!
 //! ```text
-//!   loader ─▶ cpu::start ─▶ entry::boot ─▶ user level ─▶ cpu::trap ─▶ entry ─▶ keel-kernel
+//!   loader ─▶ cpu::start ─▶ cpu::entry::boot ─▶ user level ─▶ cpu::trap ─▶ cpu::entry ─▶ keel-kernel
 //!             own address    platform,                    ▲                      │
 //!             space          machine, objects             └───── cpu::trap ◀─────┘
 //! ```
@@ -13,7 +13,7 @@
 //! architecture defines are in [`registers`], [`entries`] and [`fault`]; invocations that exist here alone in
 //! [`maintenance`] and [`special`].
 //!
-//! Assembly and system registers are in [`cpu`], with the statics in `entry` the only unsafe code. On the host the
+//! Assembly and system registers are in [`cpu`], and so is the kernel's static: no other module has unsafe code. On the host the
 //! functions of [`cpu`] do nothing, and everything above it is tested.
 
 #![cfg_attr(target_os = "none", no_std)]
@@ -24,9 +24,6 @@ pub mod console;
 #[allow(unsafe_code)]
 pub mod cpu;
 pub mod entries;
-#[cfg(target_os = "none")]
-#[allow(unsafe_code)]
-pub mod entry;
 pub mod fault;
 pub mod gic;
 pub mod machine;

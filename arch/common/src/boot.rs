@@ -2,8 +2,8 @@
 
 //! From the device tree to the root task.
 
+use crate::cpu::space::{KernelSpace, Layout, RootTask};
 use crate::memory::{MAX_MEMORY, MemoryMap};
-use crate::space::{KernelSpace, Layout, RootTask};
 use keel_abi::bootinfo::extra;
 use keel_devicetree::{DeviceTree, Region};
 use keel_kernel::Kernel;

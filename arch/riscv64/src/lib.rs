@@ -3,7 +3,7 @@
 //! The kernel on 64-bit RISC-V: the machine for the portable kernel (`keel-kernel`), in supervisor mode on SBI firmware.
 //!
 //! ```text
-//!   loader ─▶ cpu::start ─▶ entry::boot ─▶ user level ─▶ cpu::trap ─▶ entry ─▶ keel-kernel
+//!   loader ─▶ cpu::start ─▶ cpu::entry::boot ─▶ user level ─▶ cpu::trap ─▶ cpu::entry ─▶ keel-kernel
 //!             own address    platform,                    ▲                      │
 //!             space          machine, objects             └───── cpu::trap ◀─────┘
 //! ```
@@ -12,7 +12,7 @@
 //! interrupt controller ([`plic`]) and a timer, which the processor has or firmware. The console is firmware's. The
 //! shapes of things that the architecture defines are in [`registers`], [`entries`] and [`fault`].
 //!
-//! Assembly and control registers are in [`cpu`], with the kernel's static in `entry` the only unsafe code. On the host
+//! Assembly and control registers are in [`cpu`], and so is the kernel's static: no other module has unsafe code. On the host
 //! the functions of [`cpu`] do nothing, and everything above it is tested.
 //!
 //! References are to The RISC-V Instruction Set Manual, volume II (privileged architecture), version 1.12.
@@ -24,9 +24,6 @@
 #[allow(unsafe_code)]
 pub mod cpu;
 pub mod entries;
-#[cfg(target_os = "none")]
-#[allow(unsafe_code)]
-pub mod entry;
 pub mod fault;
 pub mod machine;
 pub mod platform;

@@ -14,6 +14,8 @@
 //! 4. The kernel is built without floating point: between saves and loads the FPU's registers are user level's.
 
 #[cfg(target_os = "none")]
+pub mod entry;
+#[cfg(target_os = "none")]
 mod memory;
 #[cfg(target_os = "none")]
 pub mod start;
@@ -22,11 +24,11 @@ pub mod trap;
 
 use crate::platform::Conduit;
 use keel_abi::config::Options;
+use keel_arch::cpu::space::DeviceMap;
 use keel_arch::fpu::Fpu;
 use keel_arch::mmio::Mmio;
 #[cfg(not(target_os = "none"))]
 use keel_arch::model;
-use keel_arch::space::DeviceMap;
 use keel_kernel::object::tcb::{FPU_WORDS, FpuState};
 
 /// Reads a system register.

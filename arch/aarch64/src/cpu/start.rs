@@ -15,12 +15,12 @@
 //!   0xffff_ffff_f000_0000                 pages of devices
 //! ```
 
+use super::entry;
 use crate::cpu::{read, switch_off, table_written};
-use crate::entry;
 use core::arch::{asm, naked_asm};
 use keel_aarch64_tables::{Error, Format, MAIR, Table, Width};
 use keel_abi::aarch64::memory::WINDOW_BASE;
-use keel_arch::space::{self, Image, KernelSpace, RootTask};
+use keel_arch::cpu::space::{self, Image, KernelSpace, RootTask};
 use keel_devicetree::Region;
 
 /// How the kernel's addresses are laid out: see above.

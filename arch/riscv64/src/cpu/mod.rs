@@ -14,16 +14,18 @@
 //! 5. Firmware keeps all registers but a0 and a1, and memory (RISC-V SBI specification 1.0, chapter 3).
 
 #[cfg(target_os = "none")]
+pub mod entry;
+#[cfg(target_os = "none")]
 pub mod start;
 #[cfg(target_os = "none")]
 pub mod trap;
 
 use keel_abi::config::Options;
+use keel_arch::cpu::space::DeviceMap;
 use keel_arch::fpu::Fpu;
 use keel_arch::mmio::Mmio;
 #[cfg(not(target_os = "none"))]
 use keel_arch::model;
-use keel_arch::space::DeviceMap;
 use keel_kernel::object::tcb::{FPU_WORDS, FpuState};
 use keel_riscv64_tables::satp;
 

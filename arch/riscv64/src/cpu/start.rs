@@ -14,11 +14,11 @@
 //!   0xffff_ffff_f000_0000                     devices
 //! ```
 
+use super::entry;
 use crate::cpu::{execute, forget_all, trap};
-use crate::entry;
 use core::arch::naked_asm;
 use keel_abi::riscv64::memory::WINDOW_BASE;
-use keel_arch::space::{self, Image, KernelSpace, RootTask};
+use keel_arch::cpu::space::{self, Image, KernelSpace, RootTask};
 use keel_devicetree::Region;
 use keel_riscv64_tables::{Error, Format, Table, WIDTH, Width, satp};
 

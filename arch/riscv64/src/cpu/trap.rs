@@ -13,7 +13,7 @@
 //! 2. The kernel never returns into itself: an exception that it raises is a bug, and ends the machine.
 //! 3. Nothing of the kernel lies on its stack between exit and entry, so each entry starts at its top.
 
-use crate::entry;
+use super::entry;
 use crate::fault::cause;
 use crate::registers::{NEXT, RESTART};
 use core::arch::global_asm;

@@ -18,8 +18,8 @@ use keel_abi::aarch64::memory::{DEVICE_TOP, DEVICE_TOP_44, WINDOW_BASE};
 use keel_abi::config::Options;
 use keel_abi::slot;
 use keel_arch::boot::{Facts, start_root_task};
-use keel_arch::home::{Home, next};
-use keel_arch::space::{KernelSpace, RootTask};
+use keel_arch::cpu::home::{Home, next};
+use keel_arch::cpu::space::{KernelSpace, RootTask};
 use keel_devicetree::DeviceTree;
 use keel_kernel::Kernel;
 

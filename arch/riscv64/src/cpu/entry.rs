@@ -11,9 +11,9 @@ use core::fmt::{Arguments, Write};
 use core::panic::PanicInfo;
 use keel_abi::riscv64::memory::{DEVICE_TOP, WINDOW_BASE};
 use keel_arch::boot::{Facts, start_root_task};
-use keel_arch::home::{Home, next};
+use keel_arch::cpu::home::{Home, next};
+use keel_arch::cpu::space::{KernelSpace, RootTask};
 use keel_arch::lines::Lines;
-use keel_arch::space::{KernelSpace, RootTask};
 use keel_devicetree::DeviceTree;
 use keel_kernel::Kernel;
 
