@@ -151,8 +151,10 @@ fn instruction_counts(cargo: &Cargo<'_>) -> Result<()> {
 
 fn documentation(cargo: &Cargo<'_>) -> Result<()> {
     let mut command = cargo.command("doc");
-    command.arg("--no-deps").args(DOCUMENTED.iter().flat_map(|name| ["--package", name]));
-    cargo::run(command.env("RUSTDOCFLAGS", "-D warnings"))
+    command.args(["--no-deps", "--document-private-items", "--features", "keel-kernel/host"]);
+    command.args(DOCUMENTED.iter().flat_map(|name| ["--package", name]));
+    // Private items are documented too, so links to them lead somewhere.
+    cargo::run(command.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links"))
 }
 
 /// Prints where unsafe code stands. There is no limit here: the crates that have none forbid it.

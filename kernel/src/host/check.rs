@@ -7,12 +7,11 @@
 //! not hold. It is meant for the time between two entries to the kernel; the state there is the same after every
 //! preemption.
 //!
-//! - [`derivation`] D1 to D3, and each capability names a live object of its kind (I1), each object has one.
-//! - [`memory`] objects lie below the watermark of their untyped (I2).
-//! - [`threads`] T1 to T5; [`queues`] order and balance of waiting threads, N1.
-//! - [`replies`] R1, R2 and the call stacks.
-//! - [`contexts`] bindings and refills; [`scheduler`] ready and release queues, and who runs.
-//! - [`spaces`] V1, V2; [`paging`] P1 to P3, F1, V3; [`machine`] Q1, Q2, and that nothing dead is loaded.
+//! - [`derivation`] D1 to D3; each capability names a live object of its kind (I1), each object has one, and objects lie
+//!   below the watermark of their untyped (I2).
+//! - [`waiting`] T1 to T3, order and balance of waiting threads, N1; R1, R2 and the call stacks.
+//! - [`scheduling`] T4, T5, bindings, refills, ready and release queues, and who runs.
+//! - [`machine`] Q1, Q2, and that nothing dead is loaded; [`paging`] V1 to V3, P1 to P3, F1.
 
 mod derivation;
 mod machine;

@@ -311,7 +311,7 @@ impl Resources {
         Ok(range)
     }
 
-    /// The address where a frame can be mapped for a moment ([`crate::shared::Scratch`]).
+    /// The address where a frame can be mapped for a moment (by [`crate::shared`]).
     pub(crate) fn scratch_address(&mut self) -> Result<u64> {
         match self.scratch {
             Some(address) => Ok(address),
