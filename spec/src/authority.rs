@@ -16,7 +16,7 @@
 //!
 //! | file | steps |
 //! |---|---|
-//! | [`derive`] | copy, mint, move, mutate, exchange |
+//! | [`mod@derive`] | copy, mint, move, mutate, exchange |
 //! | [`memory`] | reset and retype of untyped memory, making interrupt handlers |
 //! | [`delete`] | removing a capability, taking an object apart, revoking |
 //! | [`message`] | a capability in a message, a call and its one answer |
