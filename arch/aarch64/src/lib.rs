@@ -13,8 +13,8 @@
 //! architecture defines are in [`registers`], [`entries`] and [`fault`]; invocations that exist here alone in
 //! [`maintenance`] and [`special`].
 //!
-//! Assembly and system registers are in [`cpu`], and so is the kernel's static: no other module has unsafe code. On the host the
-//! functions of [`cpu`] do nothing, and everything above it is tested.
+//! Assembly and system registers are in [`cpu`], and so is the kernel's static: no other module has unsafe
+//! code. On the host the functions of [`cpu`] do nothing, and everything above it is tested.
 
 #![cfg_attr(target_os = "none", no_std)]
 #![deny(unsafe_code)]

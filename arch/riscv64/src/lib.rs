@@ -12,8 +12,8 @@
 //! interrupt controller ([`plic`]) and a timer, which the processor has or firmware. The console is firmware's. The
 //! shapes of things that the architecture defines are in [`registers`], [`entries`] and [`fault`].
 //!
-//! Assembly and control registers are in [`cpu`], and so is the kernel's static: no other module has unsafe code. On the host
-//! the functions of [`cpu`] do nothing, and everything above it is tested.
+//! Assembly and control registers are in [`cpu`], and so is the kernel's static: no other module has unsafe
+//! code. On the host the functions of [`cpu`] do nothing, and everything above it is tested.
 //!
 //! References are to The RISC-V Instruction Set Manual, volume II (privileged architecture), version 1.12.
 
