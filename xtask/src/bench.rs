@@ -14,22 +14,26 @@
 //! 2. The plugin's counts of the windows are the guest's own, or nothing is reported; a window that begins
 //!    with a fault may differ by the instruction that faults, which QEMU counts only when it is repeated.
 
+mod book;
 mod counts;
 mod profile;
 mod table;
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
 use self::counts::{Counts, Watched};
+use self::table::{Reference, Table};
 use crate::cargo::{self, Cargo};
 use crate::elf::{Executable, Placement};
 use crate::guest::{self, Console, End, Limits};
 use crate::image::{self, BootImage};
-use crate::machine::{KernelProfile, Machine};
+use crate::machine::{Arches, KernelProfile, Machine};
 use crate::options::{self, Settings};
 use crate::qemu::Boot;
 use crate::system::{self, Luggage};
@@ -39,40 +43,53 @@ use crate::{artifact, cli, say, setup};
 /// The options of the interface with which the reference was counted, and what its CSpace needs.
 const OPTIONS: [&str; 4] = ["domains=1", "cores=1", "export-pmu=on", "root-cnode-bits=13"];
 
-/// Memory of the reference's machine.
-const MEMORY: &str = "1G";
+/// The page of the book with the tables.
+const PAGE: &str = "docs/src/performance.md";
 
 /// A run takes seconds.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Runs the verb.
 pub(crate) fn bench(arguments: &cli::Bench) -> Result<ExitCode> {
-    let machine = arguments.arch.machine();
-    setup::rust_targets(machine)?;
-    setup::qemu(machine)?;
+    let Arches(arches) = &arguments.arch;
+    for arch in arches {
+        setup::rust_targets(arch.machine())?;
+        setup::qemu(arch.machine())?;
+    }
     let workspace = Workspace::load()?;
     let settings = settings()?;
-    let cargo = Cargo { workspace: &workspace, machine, settings: &settings };
-    let bench = Bench::build(&cargo)?;
-    let counts = bench.counts(arguments.profile.as_deref())?;
+    let mut values = Vec::new();
+    for arch in arches {
+        let cargo = Cargo { workspace: &workspace, machine: arch.machine(), settings: &settings };
+        values.extend(bench_one(&cargo, arguments)?);
+    }
+    if let Some(path) = &arguments.json {
+        let value = if let [value] = &values[..] { value.clone() } else { Value::Array(values) };
+        artifact::write(path, format!("{value:#}\n").as_bytes())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
 
+/// Runs the verb for one architecture; gives the counts as JSON, unless a profile was asked for.
+fn bench_one(cargo: &Cargo<'_>, arguments: &cli::Bench) -> Result<Option<Value>> {
+    let bench = Bench::build(cargo)?;
+    let counts = bench.counts(arguments.profile.as_deref())?;
+    let name = bench.machine.name;
     if let Some(operation) = &arguments.profile {
         profile::print(&bench.image.kernel, &counts, operation)?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(None);
     }
-    say!("options {settings}; counted under -icount shift=0,sleep=off");
-    let reference = table::Reference::load(&bench.data("reference"))?;
-    let geomean = table::print(&counts, &reference);
-    if let Some(path) = &arguments.json {
-        artifact::write(path, counts.to_json(machine.name, geomean).as_bytes())?;
-    }
+    say!("{name}, options {}; counted under -icount shift=0,sleep=off", cargo.settings);
+    let table = Table::new(&counts, &Reference::load(&bench.data("reference"))?);
+    print!("{table}");
     if arguments.update {
         artifact::write(&bench.data("counts"), counts.to_text().as_bytes())?;
+        book::update(&bench.workspace.root().join(PAGE), name, &table.to_markdown())?;
     }
     if arguments.check {
         check(&bench, &counts)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Some(counts.to_json(name, table.geomean)))
 }
 
 /// Fails if an operation takes more than it is known to; the part of the gate.
@@ -134,12 +151,16 @@ impl<'a> Bench<'a> {
         let root_task = artifact::read(&self.root_task)?;
         let root_task = self.executable(&root_task, "the root task's ELF")?;
         let mut plugin = format!(
-            "{},out={},kernel={:#x},user={:#x}",
+            "{},arch={},out={},kernel={:#x},user={:#x}",
             comma_free(&self.plugin)?,
+            self.machine.name,
             comma_free(&out)?,
             kernel.entry(),
             root_task.entry()
         );
+        if let Some(Range { start, end }) = &self.machine.firmware {
+            plugin += &format!(",firmware={start:#x}-{end:#x}");
+        }
         if let Some(name) = profiled {
             let operation = counts.find(name)?;
             plugin += &format!(",profile={}.{}.{}", operation.group, operation.window, operation.windows);
@@ -162,7 +183,7 @@ impl<'a> Bench<'a> {
             machine: self.machine,
             image: &self.image.image,
             root_task: &self.root_task,
-            memory: Some(MEMORY),
+            memory: Some(self.machine.bench_memory),
             icount: true,
             gdb: false,
         };

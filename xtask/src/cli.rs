@@ -152,19 +152,21 @@ pub(crate) struct Fuzz {
 ///
 /// Boots the benchmark twice on the reference's machine, once watched by a plugin from outside, and checks
 /// that both runs are equal to the instruction. Prints for each operation Keel's count, the reference's,
-/// their ratio and the kernel's part.
+/// their ratio, the kernel's part and, where there is any, firmware's, which is in none of the others.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cargo xtask bench                          the table
-  cargo xtask bench --json counts.json       also as JSON
+  cargo xtask bench --arch all               on all architectures
+  cargo xtask bench --json counts.json       also as JSON; of several architectures, a list
   cargo xtask bench --profile call_0_passive where its instructions go, by function and line
   cargo xtask bench --check                  fail if a count has grown by more than 1 %
-  cargo xtask bench --update                 keep the counts as those that --check compares with")]
+  cargo xtask bench --update                 keep the counts as those that --check compares with, and
+                                             write them into the book")]
 pub(crate) struct Bench {
-    /// Architecture
+    /// Architecture, or all
     #[arg(long, value_name = "ARCH", default_value = "aarch64")]
-    pub(crate) arch: Arch,
+    pub(crate) arch: Arches,
     /// Also write the counts to FILE
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
@@ -175,7 +177,7 @@ pub(crate) struct Bench {
     #[arg(long)]
     pub(crate) check: bool,
     /// Keep these counts
-    #[arg(long, conflicts_with = "check")]
+    #[arg(long, conflicts_with_all = ["check", "profile"])]
     pub(crate) update: bool,
 }
 

@@ -3,6 +3,7 @@
 //! The machines: what there is to know about each architecture, in one table.
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 use clap::ValueEnum;
@@ -91,6 +92,10 @@ pub(crate) struct Machine {
     pub(crate) qemu_machine: &'static [&'static str],
     /// Memory of the machine when nothing else is asked for.
     pub(crate) memory: &'static str,
+    /// Memory of the machine on which the benchmark's reference was counted.
+    pub(crate) bench_memory: &'static str,
+    /// Addresses at which firmware runs, if it stays around.
+    pub(crate) firmware: Option<Range<u64>>,
     /// What Debian calls the packages with the emulator in them.
     pub(crate) debian_packages: &'static [&'static str],
     /// Package with the kernel's binary.
@@ -124,6 +129,8 @@ static AARCH64: Machine = Machine {
     // Without the random seed in the device tree two runs are equal to the bit.
     qemu_machine: &["-M", "virt,gic-version=2,dtb-randomness=off", "-cpu", "cortex-a53"],
     memory: "2G",
+    bench_memory: "1G",
+    firmware: None,
     debian_packages: &["qemu-system-arm"],
     kernel_package: "keel-aarch64",
     loader_package: "keel-loader-aarch64",
@@ -143,6 +150,9 @@ static RISCV64: Machine = Machine {
     // The seed makes the random one in the device tree the same each time.
     qemu_machine: &["-M", "virt", "-cpu", "rv64", "-bios", "default", "-seed", "42"],
     memory: "3G",
+    bench_memory: "3G",
+    // OpenSBI, up to the loader.
+    firmware: Some(0x8000_0000..0x8020_0000),
     debian_packages: &["qemu-system-misc"],
     kernel_package: "keel-riscv64",
     loader_package: "keel-loader-riscv64",

@@ -10,6 +10,7 @@
 #![no_main]
 
 mod ipc;
+mod machine;
 mod objects;
 mod pair;
 mod report;

@@ -2,7 +2,7 @@
 
 //! Invocations of objects: making and deleting them, copying capabilities, mapping pages, threads.
 
-use keel::arch::abi::registers::{Register, TLS_BASE};
+use keel::arch::abi::registers::TLS_BASE;
 use keel::boot::{CNODE, Root, TCB, VSPACE};
 use keel::cap::{
     Attributes, Blueprint, CNodeData, CPtr, Cap, Endpoint, Frame, Registers, Rights, SchedParams, Tcb,
@@ -193,7 +193,9 @@ fn threads(resources: &mut Resources) -> keel::Result {
         buffer_address: resources.map_frames(buffer.cptr(), 1, Attributes::DATA)?.start,
         buffer,
         params,
-        registers: Registers::starting_at(0x1000, 0x2000, 3).with(Register::X19, 4).with(TLS_BASE, 5),
+        registers: Registers::starting_at(0x1000, 0x2000, 3)
+            .with(window::SAVED_REGISTER, 4)
+            .with(TLS_BASE, 5),
     };
     operations(
         [

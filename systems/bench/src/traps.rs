@@ -4,6 +4,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use keel::arch::abi::fault::USER_EXCEPTION_REGISTERS;
 use keel::arch::abi::label::PAGE_MAP;
 use keel::boot::{IRQ_CONTROL, Root, SCHED_CONTEXT, TCB, VSPACE};
 use keel::cap::{Attributes, CPtr, Cap, Endpoint, Rights, SchedParams};
@@ -16,7 +17,7 @@ use keel_abi::syscall::{CALL, RECV, REPLY_RECV, WAIT};
 
 use crate::pair::{self, HIGHER, Manner, PRIORITY, Server};
 use crate::report::operations;
-use crate::window::{self, CLIENT, Call, SERVER, between};
+use crate::window::{self, CLIENT, Call, INTERRUPT_MASK, InterruptMask, SERVER, TRANSMIT, between};
 
 const NO_WORDS: [u64; 4] = [0; 4];
 
@@ -31,13 +32,8 @@ static PORT: AtomicU64 = AtomicU64::new(0);
 /// The capability to acknowledge its interrupt.
 static HANDLER: AtomicU64 = AtomicU64::new(0);
 
-/// Offset of the serial port's interrupt mask.
-const MASK: u64 = 0x38;
-/// The interrupt for room in the transmitter, which there always is.
-const TRANSMIT: u32 = 1 << 5;
-
-fn mask_register() -> *mut u32 {
-    (PORT.load(Ordering::Relaxed) + MASK) as *mut u32
+fn mask_register() -> *mut InterruptMask {
+    (PORT.load(Ordering::Relaxed) + INTERRUPT_MASK) as *mut InterruptMask
 }
 
 /// A server that handles the serial port's interrupt.
@@ -89,7 +85,8 @@ extern "C" fn skip_instruction() -> ! {
     let mut fault = window::finish::<RECV>(&SERVER, call, NO_WORDS);
     loop {
         let [pc, sp, status, _] = fault.words;
-        fault = window::call::<REPLY_RECV>(&SERVER, call.length(3), [pc + 4, sp, status, 0]);
+        let answer = call.length(USER_EXCEPTION_REGISTERS.len());
+        fault = window::call::<REPLY_RECV>(&SERVER, answer, [pc + 4, sp, status, 0]);
     }
 }
 

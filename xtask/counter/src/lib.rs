@@ -3,14 +3,15 @@
 //! A plugin of QEMU's translator that counts the instructions of the benchmark's windows from outside.
 //!
 //! It sees each instruction before it executes. Those of the benchmark that read the cycle counter open and
-//! close windows, and two hints part the groups of operations (`systems/bench/src/window.rs` says which);
-//! what is executed in between is counted, the kernel's part by its addresses. One core runs, so nothing
-//! here is shared between threads.
+//! close windows, and two hints part the groups of operations (`systems/bench/src/machine` says which);
+//! what is executed in between is counted, the kernel's and firmware's parts by their addresses. One core runs, so
+//! nothing here is shared between threads.
 //!
-//! Arguments: `out=FILE`, where the counts go; `kernel=ADDRESS`, the kernel's entry; `user=ADDRESS`, the root
-//! task's; `profile=GROUP.WINDOW.WINDOWS`, whose instructions are counted one by one.
+//! Arguments: `arch=NAME`, the architecture; `out=FILE`, where the counts go; `kernel=ADDRESS`, the kernel's entry;
+//! `user=ADDRESS`, the root task's; `firmware=START-END`, where firmware runs; `profile=GROUP.WINDOW.WINDOWS`, whose
+//! instructions are counted one by one.
 //!
-//! The file has lines `boot COUNT`, `window GROUP TOTAL KERNEL` in order of time and
+//! The file has lines `boot COUNT FIRMWARE`, `window GROUP TOTAL KERNEL FIRMWARE` in order of time and
 //! `instruction ADDRESS COUNT`.
 //!
 //! The declarations are those of the plugin interface, version 1 (QEMU 4.2 to 8.2).
@@ -19,6 +20,7 @@ use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// The version of the interface that is declared here.
 #[unsafe(no_mangle)]
@@ -61,12 +63,29 @@ enum Meaning {
     EndGroups,
 }
 
-/// Meanings of instructions of aarch64.
-const MEANINGS: [(u32, Meaning); 4] = [
-    (0xd53b_9d09, Meaning::OpenWindow),  // mrs x9, pmccntr_el0
-    (0xd53b_9d0a, Meaning::CloseWindow), // mrs x10, pmccntr_el0
-    (0xd503_2e1f, Meaning::BeginGroup),  // hint #112
-    (0xd503_2e3f, Meaning::EndGroups),   // hint #113
+/// What instructions mean, by their code.
+type Meanings = [(u32, Meaning); 4];
+
+/// The meanings on each architecture.
+const MEANINGS: &[(&str, Meanings)] = &[
+    (
+        "aarch64",
+        [
+            (0xd53b_9d09, Meaning::OpenWindow),  // mrs x9, pmccntr_el0
+            (0xd53b_9d0a, Meaning::CloseWindow), // mrs x10, pmccntr_el0
+            (0xd503_2e1f, Meaning::BeginGroup),  // hint #112
+            (0xd503_2e3f, Meaning::EndGroups),   // hint #113
+        ],
+    ),
+    (
+        "riscv64",
+        [
+            (0xc000_2f73, Meaning::OpenWindow),  // csrr t5, cycle
+            (0xc000_2ff3, Meaning::CloseWindow), // csrr t6, cycle
+            (0x0700_2013, Meaning::BeginGroup),  // slti zero, zero, 112
+            (0x0710_2013, Meaning::EndGroups),   // slti zero, zero, 113
+        ],
+    ),
 ];
 
 /// Addresses from here on are the kernel's.
@@ -85,8 +104,15 @@ struct Instruction {
 /// A window that has been closed.
 struct Window {
     group: u64,
+    count: Count,
+}
+
+/// How many instructions were executed, and where.
+#[derive(Clone, Copy, Default)]
+struct Count {
     total: u64,
     kernel: u64,
+    firmware: u64,
 }
 
 /// Which windows are profiled: of this group each one with this index modulo the number.
@@ -99,21 +125,27 @@ struct Profile {
 
 /// All that is known.
 struct Counter {
+    meanings: Option<&'static Meanings>,
     out: String,
     kernel_entry: u64,
     user_entry: u64,
+    firmware: Range<u64>,
     profile: Option<Profile>,
-    executed: u64,
-    boot_began: Option<u64>,
-    boot: Option<u64>,
+    boot: Boot,
     groups: u64,
     windows_in_group: u64,
     is_open: bool,
     is_profiled: bool,
-    total: u64,
-    kernel: u64,
+    window: Count,
     windows: Vec<Window>,
     instructions: BTreeMap<(u64, u32), Box<UnsafeCell<Instruction>>>,
+}
+
+/// From the kernel's entry to the root task's.
+enum Boot {
+    Before,
+    Booting(Count),
+    Booted(Count),
 }
 
 struct Global(UnsafeCell<Counter>);
@@ -122,19 +154,18 @@ struct Global(UnsafeCell<Counter>);
 unsafe impl Sync for Global {}
 
 static COUNTER: Global = Global(UnsafeCell::new(Counter {
+    meanings: None,
     out: String::new(),
     kernel_entry: 0,
     user_entry: 0,
+    firmware: 0..0,
     profile: None,
-    executed: 0,
-    boot_began: None,
-    boot: None,
+    boot: Boot::Before,
     groups: 0,
     windows_in_group: 0,
     is_open: false,
     is_profiled: false,
-    total: 0,
-    kernel: 0,
+    window: Count { total: 0, kernel: 0, firmware: 0 },
     windows: Vec::new(),
     instructions: BTreeMap::new(),
 }));
@@ -191,15 +222,34 @@ extern "C" fn executes(_core: c_uint, data: *mut c_void) {
     counter().execute(unsafe { &mut *data.cast::<Instruction>() });
 }
 
+impl Count {
+    /// Counts an instruction at `address`.
+    fn add(&mut self, address: u64, firmware: &Range<u64>) {
+        self.total += 1;
+        self.kernel += u64::from(address >= KERNEL);
+        self.firmware += u64::from(firmware.contains(&address));
+    }
+}
+
 impl Counter {
     /// Takes an argument; whether it could.
     fn set(&mut self, argument: &str) -> bool {
         let Some((name, value)) = argument.split_once('=') else { return false };
-        let number = || u64::from_str_radix(value.trim_start_matches("0x"), 16);
+        let number = |text: &str| u64::from_str_radix(text.trim_start_matches("0x"), 16);
         match name {
+            "arch" => {
+                self.meanings =
+                    MEANINGS.iter().find(|(name, _)| *name == value).map(|(_, meanings)| meanings);
+                return self.meanings.is_some();
+            }
             "out" => self.out = value.to_owned(),
-            "kernel" => self.kernel_entry = number().unwrap_or(0),
-            "user" => self.user_entry = number().unwrap_or(0),
+            "kernel" => self.kernel_entry = number(value).unwrap_or(0),
+            "user" => self.user_entry = number(value).unwrap_or(0),
+            "firmware" => {
+                let Some((start, end)) = value.split_once('-') else { return false };
+                let (Ok(start), Ok(end)) = (number(start), number(end)) else { return false };
+                self.firmware = start..end;
+            }
             "profile" => {
                 let numbers: Vec<u64> = value.split('.').filter_map(|number| number.parse().ok()).collect();
                 let [group, window, windows] = numbers[..] else { return false };
@@ -211,17 +261,15 @@ impl Counter {
     }
 
     fn instruction(&mut self, address: u64, code: u32) -> *mut Instruction {
-        let meaning = MEANINGS.iter().find(|meaning| meaning.0 == code && address < KERNEL);
+        let meanings = self.meanings.into_iter().flatten();
+        let meaning = meanings.into_iter().find(|meaning| meaning.0 == code && address < KERNEL);
         let meaning = meaning.map_or(Meaning::Nothing, |meaning| meaning.1);
         let new = || Box::new(UnsafeCell::new(Instruction { address, meaning, profiled: 0 }));
         self.instructions.entry((address, code)).or_insert_with(new).get()
     }
 
     fn execute(&mut self, instruction: &mut Instruction) {
-        if self.boot.is_none() {
-            self.count_boot(instruction.address);
-        }
-        self.executed += 1;
+        self.count_boot(instruction.address);
         match instruction.meaning {
             Meaning::Nothing => {}
             Meaning::OpenWindow => return self.open(),
@@ -234,26 +282,24 @@ impl Counter {
             Meaning::EndGroups => self.write(),
         }
         if self.is_open {
-            let in_kernel = instruction.address >= KERNEL;
-            self.total += 1;
-            self.kernel += u64::from(in_kernel);
+            self.window.add(instruction.address, &self.firmware);
             instruction.profiled += u64::from(self.is_profiled);
         }
     }
 
     fn count_boot(&mut self, address: u64) {
-        if address == self.kernel_entry && self.boot_began.is_none() {
-            self.boot_began = Some(self.executed);
-        }
-        if let Some(began) = self.boot_began
-            && address == self.user_entry
-        {
-            self.boot = Some(self.executed - began);
+        match &mut self.boot {
+            Boot::Before if address == self.kernel_entry => {
+                self.boot = Boot::Booting(Count { total: 1, kernel: 1, firmware: 0 });
+            }
+            Boot::Booting(count) if address == self.user_entry => self.boot = Boot::Booted(*count),
+            Boot::Booting(count) => count.add(address, &self.firmware),
+            Boot::Before | Boot::Booted(_) => {}
         }
     }
 
     fn open(&mut self) {
-        (self.is_open, self.total, self.kernel) = (true, 0, 0);
+        (self.is_open, self.window) = (true, Count::default());
         self.is_profiled = self.profile.is_some_and(|profile| {
             let index = self.windows_in_group;
             self.groups == profile.group + 1
@@ -266,7 +312,8 @@ impl Counter {
         self.is_open = false;
         if let Some(group) = self.groups.checked_sub(1) {
             // The first instruction was the store of the opening read.
-            self.windows.push(Window { group, total: self.total.saturating_sub(1), kernel: self.kernel });
+            let count = Count { total: self.window.total.saturating_sub(1), ..self.window };
+            self.windows.push(Window { group, count });
             self.windows_in_group += 1;
         }
     }
@@ -274,9 +321,11 @@ impl Counter {
     fn write(&self) {
         let mut text = String::new();
         // Writing to a string does not fail.
-        let _ = writeln!(text, "boot {}", self.boot.unwrap_or(0));
-        for Window { group, total, kernel } in &self.windows {
-            let _ = writeln!(text, "window {group} {total} {kernel}");
+        if let Boot::Booted(Count { total, firmware, .. }) = self.boot {
+            let _ = writeln!(text, "boot {total} {firmware}");
+        }
+        for Window { group, count: Count { total, kernel, firmware } } in &self.windows {
+            let _ = writeln!(text, "window {group} {total} {kernel} {firmware}");
         }
         for instruction in self.instructions.values() {
             // SAFETY: no other reference to it lives: `execute` has the one of the hint that ends all.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Map, json};
+use serde_json::{Map, Value, json};
 
 /// Rounds that do not count (as in the benchmark).
 const WARM_UP: usize = 16;
@@ -30,6 +30,15 @@ pub(crate) struct Operation {
     pub(crate) max: u64,
     /// The kernel's part.
     pub(crate) kernel: u64,
+    /// Firmware's part.
+    pub(crate) firmware: u64,
+}
+
+impl Operation {
+    /// User stub and kernel, without firmware.
+    pub(crate) fn without_firmware(&self) -> u64 {
+        self.total.saturating_sub(self.firmware)
+    }
 }
 
 /// All that was counted.
@@ -37,7 +46,7 @@ pub(crate) struct Operation {
 pub(crate) struct Counts {
     /// The operations, in the order in which they ran.
     pub(crate) operations: Vec<Operation>,
-    /// From the kernel's entry to the root task's.
+    /// From the kernel's entry to the root task's, without firmware.
     pub(crate) boot: u64,
     /// Memory that the kernel takes.
     pub(crate) image_bytes: u64,
@@ -51,8 +60,8 @@ pub(crate) struct Counts {
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
     boot: u64,
-    /// Total and kernel's part of each window, by group.
-    windows: BTreeMap<usize, Vec<(u64, u64)>>,
+    /// Total, kernel's and firmware's part of each window, by group.
+    windows: BTreeMap<usize, Vec<[u64; 3]>>,
     instructions: BTreeMap<u64, u64>,
 }
 
@@ -64,10 +73,12 @@ impl Watched {
             let problem = || format!("the plugin wrote `{line}`");
             let number = |word: &str| word.parse::<u64>().with_context(problem);
             match line.split(' ').collect::<Vec<_>>()[..] {
-                ["boot", count] => watched.boot = number(count)?,
-                ["window", group, total, kernel] => {
+                ["boot", total, firmware] => {
+                    watched.boot = number(total)?.saturating_sub(number(firmware)?);
+                }
+                ["window", group, total, kernel, firmware] => {
                     let windows = watched.windows.entry(number(group)? as usize).or_default();
-                    windows.push((number(total)?, number(kernel)?));
+                    windows.push([number(total)?, number(kernel)?, number(firmware)?]);
                 }
                 ["instruction", address, count] => {
                     let address = u64::from_str_radix(address.trim_start_matches("0x"), 16);
@@ -98,6 +109,7 @@ impl Counts {
                     min: number(min)?,
                     max: number(max)?,
                     kernel: 0,
+                    firmware: 0,
                 }),
                 _ => anyhow::bail!(problem()),
             }
@@ -122,7 +134,7 @@ impl Counts {
             let own = windows.iter().skip(operation.window + WARM_UP * operation.windows);
             let mut own: Vec<_> = own.step_by(operation.windows).copied().collect();
             own.sort_unstable();
-            let &(total, kernel) = own
+            let &[total, kernel, firmware] = own
                 .get(own.len() / 2)
                 .with_context(|| format!("the plugin has seen no window of {}", operation.name))?;
             let slack = u64::from(operation.name.starts_with("fault_"));
@@ -132,7 +144,7 @@ impl Counts {
                 operation.name,
                 operation.total
             );
-            operation.kernel = kernel;
+            (operation.kernel, operation.firmware) = (kernel, firmware);
         }
         self.boot = watched.boot;
         self.instructions = watched.instructions;
@@ -140,25 +152,26 @@ impl Counts {
     }
 
     /// As JSON.
-    pub(crate) fn to_json(&self, arch: &str, geomean: f64) -> String {
+    pub(crate) fn to_json(&self, arch: &str, geomean: f64) -> Value {
         let operations: Map<_, _> = self
             .operations
             .iter()
             .map(|operation| {
-                let Operation { total, min, max, kernel, .. } = operation;
-                let value = json!({ "total": total, "min": min, "max": max, "kernel": kernel });
+                let Operation { total, min, max, kernel, firmware, .. } = operation;
+                let value = json!({
+                    "total": total, "min": min, "max": max, "kernel": kernel, "firmware": firmware,
+                });
                 (operation.name.clone(), value)
             })
             .collect();
-        let value = json!({
+        json!({
             "arch": arch,
             "operations": operations,
             "geomean": geomean,
             "boot": self.boot,
             "image_bytes": self.image_bytes,
             "free_bytes": self.free_bytes,
-        });
-        format!("{value:#}\n")
+        })
     }
 
     /// Everything that is kept, by name.
@@ -215,8 +228,9 @@ mod tests {
     }
 
     fn watched(total: u64) -> Watched {
-        let windows: String = (0..80).map(|_| format!("window 0 {total} 210\nwindow 0 300 290\n")).collect();
-        Watched::parse(&format!("boot 7\n{windows}instruction 0xffff 64\n")).unwrap()
+        let windows: String =
+            (0..80).map(|_| format!("window 0 {total} 210 3\nwindow 0 300 290 0\n")).collect();
+        Watched::parse(&format!("boot 9 2\n{windows}instruction 0xffff 64\n")).unwrap()
     }
 
     #[test]
@@ -224,6 +238,7 @@ mod tests {
         let mut counts = Counts::parse(CONSOLE).unwrap();
         counts.watched(watched(220)).unwrap();
         assert_eq!((counts.boot, counts.find("back").unwrap().kernel), (7, 290));
+        assert_eq!(counts.find("call").unwrap().without_firmware(), 217);
         assert_eq!(counts.instructions[&0xffff], 64);
         let error = counts.watched(watched(219)).unwrap_err().to_string();
         assert_eq!(error, "call: the guest counts 220, the plugin 219");

@@ -63,7 +63,7 @@ fn lines_of(kernel: &[u8]) -> Result<Lines<Reader<'_>>> {
 /// The function that an instruction belongs to, and the place in the source.
 fn describe(lines: &Lines<Reader<'_>>, address: u64) -> (String, String) {
     if address >> 63 == 0 {
-        return ("(user level)".into(), String::new());
+        return ("(user level or firmware)".into(), String::new());
     }
     let unknown = || (String::from("(assembly)"), format!("{address:#x}"));
     let LookupResult::Output(Ok(mut frames)) = lines.find_frames(address) else { return unknown() };
