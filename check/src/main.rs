@@ -9,7 +9,7 @@ use keel_check::explore::explore;
 use keel_check::lockstep::Coverage;
 use keel_check::random::{self, Plan, Subject};
 use keel_check::stage::Small;
-use keel_spec::theorems::{self, Response, steps};
+use keel_spec::theorems::{self, steps};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,19 +38,11 @@ struct Arguments {
     no_breaks: bool,
 }
 
-/// What the solver does not prove on every way of these steps, by theorem: it gives up. Everything else must be proved.
-const OPEN: [(&str, &[&str]); 2] = [
-    ("objects_in_an_untyped_are_derived_from_it", &["copy", "mint", "transfer"]),
-    ("live_objects_lie_in_memory_retyped_for_them", &["copy", "mint", "transfer"]),
-];
-
 /// A line of the table.
 struct Row {
     link: String,
     covered: String,
     failure: Option<String>,
-    /// Whether something in it is neither shown nor refuted.
-    is_open: bool,
     time: Duration,
 }
 
@@ -111,7 +103,7 @@ fn prove_step(step: &steps::Step, breaks: bool) -> Row {
         Ok(finding) => finding,
         Err(error) => {
             let failure = Some(format!("the solver: {error}"));
-            return Row { link, covered: String::new(), failure, is_open: false, time: Duration::ZERO };
+            return Row { link, covered: String::new(), failure, time: Duration::ZERO };
         }
     };
     let broken = finding.refuted.len() + finding.unnoticed.len();
@@ -121,23 +113,12 @@ fn prove_step(step: &steps::Step, breaks: bool) -> Row {
         finding.proved,
         finding.refuted.len()
     );
-    let is_known = |name: &str| OPEN.iter().any(|(open, steps)| *open == name && steps.contains(&step.name));
-    // Giving up is known; a counterexample never is.
-    let (known, unknown): (Vec<_>, Vec<_>) = finding
-        .open
-        .iter()
-        .partition(|(name, response)| is_known(name) && matches!(response, Response::Unknown));
-    let is_open = !known.is_empty();
-    let mut covered = covered;
-    for (name, _) in known {
-        covered += &format!("; not proved on one way: {name}");
-    }
     let mut failure = Vec::new();
-    failure.extend(unknown.iter().map(|(name, response)| format!("{name}: {response:?}")));
+    failure.extend(finding.open.iter().map(|name| format!("not proved: {name}")));
     failure.extend((!finding.can_succeed).then(|| "the step never succeeds".to_owned()));
     failure.extend((breaks && finding.refuted.is_empty()).then(|| "no broken variant is refuted".to_owned()));
     let failure = (!failure.is_empty()).then(|| failure.join("; "));
-    Row { link, covered, failure, is_open, time: finding.time }
+    Row { link, covered, failure, time: finding.time }
 }
 
 // --- the refinement ----------------------------------------------------------------------------------------------------
@@ -155,13 +136,7 @@ fn explored(small: Small, arguments: &Arguments) -> Row {
         }
         Err(failure) => (String::new(), Some(failure)),
     };
-    Row {
-        link: format!("explored: {}", small.name()),
-        covered,
-        failure,
-        is_open: false,
-        time: start.elapsed(),
-    }
+    Row { link: format!("explored: {}", small.name()), covered, failure, time: start.elapsed() }
 }
 
 fn random(subject: Subject, preempt_every: Option<u64>, check_theorems: bool, runs: u32, seed: u64) -> Row {
@@ -176,7 +151,7 @@ fn random(subject: Subject, preempt_every: Option<u64>, check_theorems: bool, ru
         (None, true) => ", theorems' invariants of each state",
         (None, false) => "",
     };
-    Row { link: format!("random: {subject:?}{how}"), covered, failure, is_open: false, time: start.elapsed() }
+    Row { link: format!("random: {subject:?}{how}"), covered, failure, time: start.elapsed() }
 }
 
 fn covered(coverage: &Coverage) -> String {
@@ -194,12 +169,8 @@ fn covered(coverage: &Coverage) -> String {
 
 fn print(rows: &[Row]) -> ExitCode {
     println!("| link | covered | result | s |\n|---|---|---|---:|");
-    for Row { link, covered, failure, is_open, time } in rows {
-        let result = match (failure, is_open) {
-            (Some(_), _) => "FAILED",
-            (None, true) => "open",
-            (None, false) => "holds",
-        };
+    for Row { link, covered, failure, time } in rows {
+        let result = if failure.is_some() { "FAILED" } else { "holds" };
         println!("| {link} | {covered} | {result} | {:.0} |", time.as_secs_f64());
     }
     for row in rows {

@@ -20,8 +20,6 @@ pub struct Statement<A: Algebra> {
     pub slots: usize,
     /// Of how many objects.
     pub objects: usize,
-    /// Whether the prover is to think of it wherever it meets that many capabilities, related or not.
-    pub eager: bool,
     /// Whether it holds of these.
     pub holds: Holds<A>,
 }
@@ -29,12 +27,11 @@ pub struct Statement<A: Algebra> {
 /// All invariants.
 pub fn all<A: Algebra>() -> Vec<Statement<A>> {
     macro_rules! statements {
-        ($($name:ident($slots:literal slots, $objects:literal objects $(, $eager:literal)?),)*) => {
+        ($($name:ident($slots:literal slots, $objects:literal objects),)*) => {
             vec![$(Statement {
                 name: stringify!($name),
                 slots: $slots,
                 objects: $objects,
-                eager: [$($eager)?].contains(&"eager"),
                 holds: $name::<A>,
             },)*]
         };
@@ -47,8 +44,8 @@ pub fn all<A: Algebra>() -> Vec<Statement<A>> {
         a_zombie_is_alone(2 slots, 0 objects),
         live_objects_do_not_overlap(0 slots, 2 objects),
         live_objects_lie_in_memory_retyped_for_them(2 slots, 0 objects),
-        objects_in_an_untyped_are_derived_from_it(2 slots, 0 objects, "eager"),
-        overlapping_untypeds_are_derived_from_each_other(2 slots, 0 objects, "eager"),
+        objects_in_an_untyped_are_derived_from_it(2 slots, 0 objects),
+        overlapping_untypeds_are_derived_from_each_other(2 slots, 0 objects),
         the_watermark_stays_in_its_memory(1 slots, 0 objects),
         the_watermark_never_passes_a_live_object(1 slots, 1 objects),
         free_memory_is_free_once(2 slots, 0 objects),

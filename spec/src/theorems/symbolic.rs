@@ -6,9 +6,12 @@
 //! script ends it says yes and notes that no is still to be tried. What a run assumed on its way is asserted. Maps are
 //! functions; a write defines the next version of one.
 //!
-//! The sorts of slots and objects are uninterpreted: any number of them. To refute, they are a few named elements
-//! instead ([`Scope::Small`]), over which all quantifiers are written out: then the solver always knows, and its answer
-//! is a state.
+//! No formula has a quantifier, so the solver always knows. There are two scopes:
+//! - [`Scope::Any`], to prove. The sorts of slots and objects are uninterpreted: any number of them. What is true of all
+//!   slots and objects, a *law*, is told only of those that have a name on the way ([`Symbolic::tell`]). The solver then
+//!   knows less than is assumed, so what it proves is proved.
+//! - [`Scope::Small`], to refute. Slots and objects are a few named elements, and each law is told of all of them. So
+//!   what the solver finds is a state.
 //!
 //! The reading can also break the text: [`Break`].
 
@@ -17,6 +20,7 @@ use crate::authority::Authority;
 use easy_smt::{Context, ContextBuilder, Response, SExpr};
 use std::cell::RefCell;
 use std::io;
+use std::ops::ControlFlow;
 
 /// How large the systems are that are reasoned about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,8 +61,20 @@ struct Run {
     written: usize,
     /// How many names have been given.
     names: usize,
-    /// What it has assumed so far excludes itself: nobody ever goes this way.
-    dead: bool,
+    /// The names that were given to slots.
+    slots: Vec<SExpr>,
+    /// The names that were given to objects.
+    objects: Vec<SExpr>,
+    /// What it took for true of all.
+    laws: Vec<Law>,
+}
+
+/// What is true of all slots and objects: the name of the predicate, and of how many slots and objects it speaks.
+#[derive(Clone, Copy, Debug)]
+struct Law {
+    name: SExpr,
+    slots: usize,
+    objects: usize,
 }
 
 /// The algebra of terms.
@@ -67,6 +83,8 @@ pub struct Symbolic {
     scope: Scope,
     broken: Option<Break>,
     run: RefCell<Run>,
+    /// What is taken for true of all on each way.
+    laws: RefCell<Vec<Law>>,
     slot: SExpr,
     object: SExpr,
     fresh: RefCell<Option<SExpr>>,
@@ -75,12 +93,12 @@ pub struct Symbolic {
 const RIGHTS_BITS: usize = 4;
 
 impl Symbolic {
-    /// An algebra with a solver behind it.
-    pub fn new(scope: Scope, broken: Option<Break>, timeout_ms: u32) -> io::Result<Self> {
-        // For systems of any size, quantifiers are instantiated where terms match; models are sought in small ones.
-        let mut arguments = vec!["-smt2".to_owned(), "-in".to_owned(), format!("-t:{timeout_ms}")];
-        arguments.extend((scope == Scope::Any).then(|| "smt.mbqi=false".to_owned()));
-        let mut context = ContextBuilder::new().solver("z3").solver_args(arguments).build()?;
+    /// An algebra with a solver behind it. For an answer it takes no more than `limit` steps of its own, which do not
+    /// depend on how busy the machine is.
+    pub fn new(scope: Scope, broken: Option<Break>, limit: u32) -> io::Result<Self> {
+        let mut context = ContextBuilder::new().solver("z3").solver_args(["-smt2", "-in"]).build()?;
+        context.set_option(":rlimit", context.numeral(limit))?;
+        context.set_option(":random-seed", context.numeral(0))?;
         context.set_logic("ALL")?;
         let (slot, object) = (context.atom("Slot"), context.atom("Object"));
         match scope {
@@ -110,6 +128,7 @@ impl Symbolic {
             scope,
             broken,
             run: RefCell::default(),
+            laws: RefCell::default(),
             slot,
             object,
             fresh: RefCell::default(),
@@ -141,12 +160,16 @@ impl Symbolic {
 
     /// Any slot.
     pub fn any_slot(&self) -> SExpr {
-        self.constant("s", self.slot)
+        let slot = self.constant("s", self.slot);
+        self.run.borrow_mut().slots.push(slot);
+        slot
     }
 
     /// Any object.
     pub fn any_object(&self) -> SExpr {
-        self.constant("o", self.object)
+        let object = self.constant("o", self.object);
+        self.run.borrow_mut().objects.push(object);
+        object
     }
 
     /// Any number.
@@ -175,87 +198,114 @@ impl Symbolic {
         self.context.borrow_mut().assert(condition).expect("the solver takes a formula");
     }
 
-    /// Takes a statement about some slots and some objects for true of all. The solver thinks of it where it meets
-    /// what `hint` gives for some slots; if that is nothing, it finds out by itself where.
+    /// Takes a statement about some slots and some objects for true of all, on each way.
     pub fn assume_for_all(
         &self,
         slots: usize,
         objects: usize,
-        hint: &dyn Fn(&[SExpr]) -> Vec<SExpr>,
         statement: &dyn Fn(&[SExpr], &[SExpr]) -> SExpr,
     ) {
-        match self.scope {
-            Scope::Any => {
-                let (slot_names, object_names) = (names("a", slots), names("p", objects));
-                let atoms = |names: &[String]| -> Vec<SExpr> {
-                    names.iter().map(|name| self.context.borrow().atom(name.clone())).collect()
-                };
-                let slots = atoms(&slot_names);
-                let body = self.with_pattern(statement(&slots, &atoms(&object_names)), hint(&slots));
-                let slots = slot_names.into_iter().map(|name| (name, self.slot));
-                let variables: Vec<_> =
-                    slots.chain(object_names.into_iter().map(|name| (name, self.object))).collect();
-                let formula = match variables.is_empty() {
-                    true => body,
-                    false => self.context.borrow().forall(variables, body),
-                };
-                self.assume(formula);
-            }
-            Scope::Small(size) => {
-                let element = |prefix: &str, n: usize| self.context.borrow().atom(format!("{prefix}{n}"));
-                for choice in choices(slots + objects, size) {
-                    let (for_slots, for_objects) = choice.split_at(slots);
-                    let slots: Vec<_> = for_slots.iter().map(|&n| element("slot", n)).collect();
-                    let objects: Vec<_> = for_objects.iter().map(|&n| element("object", n)).collect();
-                    self.assume(statement(&slots, &objects));
+        let law = self.law(slots, objects, statement);
+        self.laws.borrow_mut().push(law);
+        self.tell_small(&[law]);
+    }
+
+    fn law(&self, slots: usize, objects: usize, statement: &dyn Fn(&[SExpr], &[SExpr]) -> SExpr) -> Law {
+        let (slot_names, object_names) = (names("a", slots), names("p", objects));
+        let atoms = |names: &[String]| -> Vec<SExpr> {
+            names.iter().map(|name| self.context.borrow().atom(name.clone())).collect()
+        };
+        let body = statement(&atoms(&slot_names), &atoms(&object_names));
+        let of_slots = slot_names.into_iter().map(|name| (name, self.slot));
+        let of_objects = object_names.into_iter().map(|name| (name, self.object));
+        let arguments = of_slots.chain(of_objects).collect();
+        let name = self.name("law");
+        let mut context = self.context.borrow_mut();
+        let truth = context.bool_sort();
+        let name = context.define_fun(name, arguments, truth, body).expect("the solver takes a definition");
+        Law { name, slots, objects }
+    }
+
+    /// In a small system, tells laws of everything there is.
+    fn tell_small(&self, laws: &[Law]) {
+        if let Scope::Small(size) = self.scope {
+            let elements = |prefix: &str| -> Vec<_> {
+                (0..size).map(|n| self.context.borrow().atom(format!("{prefix}{n}"))).collect()
+            };
+            self.tell_of(laws, &elements("slot"), &elements("object"));
+        }
+    }
+
+    /// Tells all laws of these slots and objects.
+    pub fn tell(&self, slots: &[SExpr], objects: &[SExpr]) {
+        if self.scope == Scope::Any {
+            let laws: Vec<_> = self.laws.borrow().iter().chain(&self.run.borrow().laws).copied().collect();
+            self.tell_of(&laws, slots, objects);
+        }
+    }
+
+    fn tell_of(&self, laws: &[Law], slots: &[SExpr], objects: &[SExpr]) {
+        for law in laws {
+            for some_slots in choices(law.slots, slots) {
+                for some_objects in choices(law.objects, objects) {
+                    let told: Vec<_> =
+                        [law.name].into_iter().chain(some_slots.clone()).chain(some_objects).collect();
+                    let told = if let [name] = told[..] { name } else { self.context.borrow().list(told) };
+                    self.assume(told);
                 }
             }
         }
     }
 
-    fn with_pattern(&self, body: SExpr, pattern: Vec<SExpr>) -> SExpr {
-        if pattern.is_empty() {
-            return body;
-        }
-        let context = self.context.borrow();
-        context.attr(body, ":pattern", context.list(pattern))
+    /// The slots and the objects that have a name on this way.
+    pub fn named(&self) -> (Vec<SExpr>, Vec<SExpr>) {
+        let run = self.run.borrow();
+        (run.slots.clone(), run.objects.clone())
     }
 
-    /// Runs `text` once for each way its decisions can go, each time from a solver state of its own. Gives how many
-    /// ways there were.
-    pub fn each_way(&self, text: &mut dyn FnMut()) -> usize {
+    /// Runs `text` once for each way its decisions can go, each time from a solver state of its own, until it has
+    /// enough.
+    pub fn each_way(&self, text: &mut dyn FnMut() -> io::Result<ControlFlow<()>>) -> io::Result<()> {
         let mut script = Some(Vec::new());
-        let mut ways = 0;
         while let Some(decisions) = script {
-            self.this_way(decisions, text);
-            let run = self.run.borrow();
-            ways += usize::from(!run.dead);
-            script = next_script(&run.script);
+            if self.this_way(decisions, text)?.is_break() {
+                break;
+            }
+            script = next_script(&self.run.borrow().script);
         }
-        ways
+        Ok(())
     }
 
     /// Runs `text` from a solver state of its own, with these decisions first.
-    pub fn this_way(&self, script: Vec<bool>, text: &mut dyn FnMut()) {
+    fn this_way<T>(&self, script: Vec<bool>, text: &mut dyn FnMut() -> io::Result<T>) -> io::Result<T> {
         let names = self.run.borrow().names;
         *self.run.borrow_mut() = Run { script, names, ..Run::default() };
-        self.in_scope(text);
+        self.in_scope(text)
     }
 
     /// Runs `text`; what is declared and assumed in it is forgotten afterwards.
-    pub fn in_scope<T>(&self, text: impl FnOnce() -> T) -> T {
-        self.context.borrow_mut().push().expect("the solver takes a scope");
-        let result = text();
-        self.context.borrow_mut().pop().expect("the solver takes a scope");
-        result
+    fn in_scope<T>(&self, text: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        self.context.borrow_mut().push()?;
+        let result = text()?;
+        self.context.borrow_mut().pop()?;
+        Ok(result)
     }
 
     /// Whether `statement` can be false, given what has been taken for true.
-    pub fn can_fail(&self, statement: SExpr) -> Response {
+    pub fn can_fail(&self, statement: SExpr) -> io::Result<bool> {
         self.in_scope(|| {
             self.assume(self.not(statement));
             self.is_possible()
         })
+    }
+
+    /// Whether what has been taken for true can be so. An error if the solver reaches its limit.
+    pub fn is_possible(&self) -> io::Result<bool> {
+        match self.context.borrow_mut().check()? {
+            Response::Sat => Ok(true),
+            Response::Unsat => Ok(false),
+            Response::Unknown => Err(io::Error::other("it gave up")),
+        }
     }
 
     /// A name for the object that a step makes: any, but not none.
@@ -264,30 +314,6 @@ impl Symbolic {
         self.assume(self.not(self.equal(fresh, self.no_object())));
         *self.fresh.borrow_mut() = Some(fresh);
         fresh
-    }
-
-    /// Whether what has been taken for true can be so.
-    pub fn is_possible(&self) -> Response {
-        self.context.borrow_mut().check().expect("the solver answers")
-    }
-
-    /// Whether what the run has assumed excludes itself: nobody ever goes this way.
-    pub fn is_dead(&self) -> bool {
-        let dead = self.is_possible() == Response::Unsat;
-        self.run.borrow_mut().dead = dead;
-        dead
-    }
-
-    /// The decisions that the run has taken.
-    pub fn script(&self) -> Vec<bool> {
-        self.run.borrow().script.clone()
-    }
-
-    /// From now on the solver takes no longer for an answer.
-    pub fn set_timeout(&self, milliseconds: u32) {
-        let mut context = self.context.borrow_mut();
-        let value = context.numeral(milliseconds);
-        context.set_option(":timeout", value).expect("the solver takes an option");
     }
 
     /// How many decisions and how many writes the run had so far.
@@ -384,10 +410,11 @@ fn names(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}{n}")).collect()
 }
 
-/// All sequences of `length` numbers below `limit`.
-fn choices(length: usize, limit: usize) -> Vec<Vec<usize>> {
+/// All sequences of `length` of these elements.
+fn choices(length: usize, elements: &[SExpr]) -> Vec<Vec<SExpr>> {
     (0..length).fold(vec![Vec::new()], |sequences, _| {
-        let longer = |sequence: Vec<usize>| (0..limit).map(move |n| [sequence.as_slice(), &[n]].concat());
+        let longer =
+            |sequence: Vec<SExpr>| elements.iter().map(move |&one| [sequence.as_slice(), &[one]].concat());
         sequences.into_iter().flat_map(longer).collect()
     })
 }
@@ -431,7 +458,9 @@ impl Algebra for Symbolic {
             return Some(found);
         }
         if !is_broken {
-            self.assume_for_all(1, 0, &|_| vec![], &|slots, _| self.not(property(&slots[0])));
+            let law = self.law(1, 0, &|slots, _| self.not(property(&slots[0])));
+            self.run.borrow_mut().laws.push(law);
+            self.tell_small(&[law]);
         }
         None
     }
