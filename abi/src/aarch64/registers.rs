@@ -130,6 +130,10 @@ pub const USER_CONTEXT: [Register; USER_CONTEXT_WORDS] = [
     Register::TpidrroEl0,
 ];
 
+/// Where the thread goes on (`invocations.md §5.1`).
+pub const PROGRAM_COUNTER: Register = Register::Pc;
+/// The stack pointer (`invocations.md §5.1`).
+pub const STACK_POINTER: Register = Register::Sp;
 /// Number of the system call (`syscalls.md §2`).
 pub const SYSCALL_NUMBER: Register = Register::X7;
 /// Capability in, badge out (`syscalls.md §2`).

@@ -79,6 +79,10 @@ pub const USER_CONTEXT: [Register; USER_CONTEXT_WORDS] = [
     Register::GsBase,
 ];
 
+/// Where the thread goes on (`invocations.md §5.1`).
+pub const PROGRAM_COUNTER: Register = Register::Rip;
+/// The stack pointer (`invocations.md §5.1`).
+pub const STACK_POINTER: Register = Register::Rsp;
 /// Number of the system call (`syscalls.md §2`).
 pub const SYSCALL_NUMBER: Register = Register::Rdx;
 /// Capability in, badge out (`syscalls.md §2`).
