@@ -132,7 +132,7 @@ fn pages(resources: &mut Resources, vspace: Cap<VSpace>, names: [&str; 2]) -> ke
     let frame = resources.allocate_frame()?;
     let address = resources.addresses.allocate(PAGE_BYTES, PAGE_BYTES)?.start;
     let (rights, data) = (Rights::READ_WRITE, Attributes::DATA);
-    map_with(vspace, frame, address, rights, data, || resources.allocate())?;
+    map_with(vspace, frame, address, rights, data, |blueprint| resources.make(blueprint))?;
     frame.unmap()?;
     operations(names, || {
         let (map, mapped) = window::of(|| frame.map(vspace, address, rights, data));

@@ -209,5 +209,5 @@ fn map(
     address: u64,
     attributes: Attributes,
 ) -> keel::Result {
-    map_with(vspace, frame, address, Rights::READ_WRITE, attributes, || resources.allocate())
+    map_with(vspace, frame, address, Rights::READ_WRITE, attributes, |blueprint| resources.make(blueprint))
 }

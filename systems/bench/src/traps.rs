@@ -11,6 +11,7 @@ use keel::cap::{Attributes, CPtr, Cap, Endpoint, Rights, SchedParams};
 use keel::console::{self, Sink};
 use keel::device::Interrupt;
 use keel::ipc::{self, Message};
+use keel::uart::UartRegisters;
 use keel_abi::label::IRQ_ACK_IRQ;
 use keel_abi::message::MessageInfo;
 use keel_abi::syscall::{CALL, RECV, REPLY_RECV, WAIT};
@@ -54,7 +55,9 @@ extern "C" fn handle_interrupts() -> ! {
 static DELIVERED: AtomicU64 = AtomicU64::new(0);
 
 fn interrupts(root: &mut Root, server: &mut Server) -> keel::Result {
-    let (info, frame) = root.close_console()?;
+    let (info, UartRegisters::Memory(frame)) = root.close_console()? else {
+        return Err("the serial port has no registers in memory".into());
+    };
     let resources = &mut root.resources;
     let port = resources.map_frames(frame.cptr(), 1, Attributes::DEVICE)?.start;
     let copy = resources.copy(frame, Rights::ALL)?;

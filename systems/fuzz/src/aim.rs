@@ -7,7 +7,7 @@ use crate::sandbox::{CODE_ADDRESS, SLOT_BITS, USED_SLOTS};
 use core::sync::atomic::{AtomicU64, Ordering};
 use keel::cap::{CPtr, Registers};
 use keel_abi::arch::registers::{
-    CAPABILITY, MESSAGE, MESSAGE_INFO, REPLY, Register, SEND_DESTINATION, SYSCALL_NUMBER,
+    CAPABILITY, MESSAGE, MESSAGE_INFO, PROGRAM_COUNTER, REPLY, SEND_DESTINATION, SYSCALL_NUMBER,
 };
 use keel_abi::message::MessageInfo;
 use keel_abi::syscall;
@@ -38,7 +38,7 @@ impl Aim {
     /// The registers of a puppet that is about to make the call.
     pub fn registers(&self) -> Registers {
         let mut registers = Registers::default()
-            .with(Register::Pc, CODE_ADDRESS)
+            .with(PROGRAM_COUNTER, CODE_ADDRESS)
             .with(SYSCALL_NUMBER, self.number.cast_unsigned())
             .with(CAPABILITY, self.capability)
             .with(MESSAGE_INFO, self.info.word())

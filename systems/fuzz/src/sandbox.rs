@@ -6,13 +6,13 @@ use crate::Frames;
 use crate::aim;
 use crate::random::Random;
 use core::sync::atomic::{AtomicU64, Ordering};
+use keel::arch::TABLES;
 use keel::boot::{ASID_CONTROL, ASID_POOL, CNODE, DOMAIN_SET, IRQ_CONTROL, TCB};
 use keel::cap::{
-    Attributes, Blueprint, Budget, CNode, CPtr, Cap, Endpoint, Frame, PageTable, Reply, SchedContext,
-    SchedControl, SchedParams, Tcb, Untyped, VSpace,
+    Attributes, Blueprint, Budget, CNode, CPtr, Cap, Endpoint, Frame, Reply, SchedContext, SchedControl,
+    SchedParams, Tcb, Untyped, VSpace,
 };
 use keel::prelude::*;
-use keel::resources::MAX_TABLES;
 use keel_abi::message::ipc_buffer;
 use keel_abi::rights::CNodeData;
 
@@ -30,7 +30,7 @@ const MEMORY_BITS: u8 = 20;
 /// The root task's own slots for what it makes.
 const OWN_SLOTS: u64 = 64;
 /// Interrupts that nobody raises.
-const IRQS: core::ops::Range<u64> = 41..44;
+const IRQS: core::ops::Range<u64> = if cfg!(target_arch = "x86_64") { 20..23 } else { 41..44 };
 
 const PAGE_WORDS: usize = 512;
 
@@ -148,9 +148,9 @@ impl Sandbox {
         let vspace = self.own::<VSpace>(own::VSPACE);
         self.make(own::VSPACE, Blueprint::VSpace, 1)?;
         ASID_POOL.assign(vspace)?;
-        self.make(own::TABLES, Blueprint::PageTable, MAX_TABLES)?;
-        for level in 0..MAX_TABLES {
-            self.own::<PageTable>(own::TABLES + level).map(vspace, CODE_ADDRESS)?;
+        for (slot, kind) in (own::TABLES..own::CODE).zip(TABLES.iter().rev()) {
+            self.make(slot, kind.blueprint, 1)?;
+            kind.map(self.own::<Untyped>(slot).cptr(), vspace, CODE_ADDRESS)?;
         }
         let code = self.own::<Frame>(own::CODE);
         CNODE.path(code.cptr()).copy_from(CNODE.path(self.code.cptr()), Rights::ALL)?;
@@ -224,7 +224,7 @@ impl Sandbox {
             slot.copy(authority)?;
         }
         for irq in IRQS {
-            IRQ_CONTROL.get(irq, slot.next())?;
+            IRQ_CONTROL.get_wired(irq, slot.next())?;
         }
         Ok(())
     }

@@ -28,12 +28,12 @@ use arm_pl011_uart::{PL011Registers, Uart, UniqueMmioPointer};
 use keel_abi::message::MessageInfo;
 
 use crate::{
-    boot::UartKind,
-    cap::{CPtr, Cap, Endpoint},
+    cap::{CPtr, Cap, Endpoint, IoPort},
     error::{Error, Result},
     ipc::word_of_bytes,
-    ns16550::{Ns16550, Ns16550Registers, QUEUE_BYTES},
+    ns16550::{Ns16550, Ns16550Registers, Ports},
     sys,
+    uart::UartKind,
 };
 
 /// The protocol between a program and a console driver. All messages are Calls; answers have label
@@ -69,6 +69,7 @@ enum Kind {
     Debug,
     Pl011(usize),
     Ns16550(usize),
+    Ports(Cap<IoPort>, u16),
     Driver(Cap<Endpoint>),
 }
 
@@ -95,22 +96,30 @@ impl Sink {
         })
     }
 
+    /// The 16550 at I/O ports from `first` on.
+    pub const fn ports(ports: Cap<IoPort>, first: u16) -> Self {
+        Self(Kind::Ports(ports, first))
+    }
+
+    /// The sink in numbers: its kind, above that the first of its I/O ports, and a word more.
     fn pack(self) -> (usize, u64) {
         match self.0 {
             Kind::None => (0, 0),
             Kind::Debug => (1, 0),
             Kind::Pl011(address) => (2, address as u64),
-            Kind::Ns16550(address) => (4, address as u64),
             Kind::Driver(endpoint) => (3, endpoint.cptr().bits()),
+            Kind::Ns16550(address) => (4, address as u64),
+            Kind::Ports(ports, first) => (5 | (first as usize) << PORT_SHIFT, ports.cptr().bits()),
         }
     }
 
     fn unpack(kind: usize, value: u64) -> Self {
-        Self(match kind {
+        Self(match kind & KIND_MASK {
             1 => Kind::Debug,
             2 => Kind::Pl011(value as usize),
-            4 => Kind::Ns16550(value as usize),
             3 => Kind::Driver(Cap::new(CPtr::new(value))),
+            4 => Kind::Ns16550(value as usize),
+            5 => Kind::Ports(Cap::new(CPtr::new(value)), (kind >> PORT_SHIFT) as u16),
             _ => Kind::None,
         })
     }
@@ -121,12 +130,17 @@ impl Sink {
             Kind::Debug => bytes.iter().for_each(|&byte| sys::debug::put_char(byte)),
             Kind::Pl011(address) => write_pl011(address, bytes),
             Kind::Ns16550(address) => write_ns16550(address, bytes),
+            Kind::Ports(cap, first) => Ns16550::new(Ports { cap, first }).send_all(bytes),
             Kind::Driver(endpoint) => {
                 bytes.chunks(protocol::MAX_BYTES).for_each(|piece| write_driver(endpoint, piece))
             }
         }
     }
 }
+
+/// Where the number of a kind ends, and its I/O port begins.
+const PORT_SHIFT: u32 = 8;
+const KIND_MASK: usize = (1 << PORT_SHIFT) - 1;
 
 static KIND: AtomicUsize = AtomicUsize::new(0);
 static VALUE: AtomicU64 = AtomicU64::new(0);
@@ -161,13 +175,7 @@ fn write_ns16550(address: usize, bytes: &[u8]) {
     let Some(registers) = NonNull::new(address as *mut Ns16550Registers) else { return };
     // SAFETY: by invariant 1 these are a 16550's registers, mapped, and used by nobody else; the
     // pointer lives until the end of this function only.
-    let mut port = Ns16550::new(unsafe { UniqueMmioPointer::new(registers) });
-    for piece in bytes.chunks(QUEUE_BYTES) {
-        while !port.is_empty() {
-            core::hint::spin_loop();
-        }
-        piece.iter().for_each(|&byte| port.send(byte));
-    }
+    Ns16550::new(unsafe { UniqueMmioPointer::new(registers) }).send_all(bytes);
 }
 
 fn write_driver(endpoint: Cap<Endpoint>, piece: &[u8]) {

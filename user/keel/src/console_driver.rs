@@ -9,6 +9,7 @@ use crate::{
     error::Result,
     process::{Builder, Process},
     service::NOTIFICATION_BIT,
+    uart::UartRegisters,
 };
 
 /// Names under which the driver finds what it is given.
@@ -23,8 +24,10 @@ pub mod names {
     pub const REPLY: &str = "reply";
     /// Another one, for a client that waits for input.
     pub const READER_REPLY: &str = "reader-reply";
-    /// The registers.
+    /// The registers, where they are in memory.
     pub const REGISTERS: &str = "registers";
+    /// The I/O ports, where the registers are there; the argument is the first port, two bytes.
+    pub const PORTS: &str = "ports";
 }
 
 /// The rights of a client's capability: it may call, no more.
@@ -57,14 +60,22 @@ impl ConsoleDriver {
     /// # tab.start() }
     /// ```
     pub fn start(root: &mut Root, program: &[u8], priority: u8) -> Result<Self> {
-        let (info, frame) = root.close_console()?;
+        let (info, registers) = root.close_console()?;
         let resources = &mut root.resources;
         let endpoint = resources.allocate::<Endpoint>()?;
         let plain = resources.allocate::<Notification>()?;
         let notification = resources.mint(plain, Rights::READ_WRITE, NOTIFICATION_BIT)?;
         let replies = [resources.allocate::<Reply>()?, resources.allocate::<Reply>()?];
-        let handler = resources.fill_slot(|slot| Ok(IRQ_CONTROL.get(info.irq, slot)?))?;
-        let process = Builder::new(program)
+        let handler = resources.fill_slot(|slot| Ok(IRQ_CONTROL.get_wired(info.irq, slot)?))?;
+        let first_port;
+        let builder = match registers {
+            UartRegisters::Memory(frame) => Builder::new(program).device(names::REGISTERS, frame),
+            UartRegisters::Ports(ports, first) => {
+                first_port = first.to_le_bytes();
+                Builder::new(program).argument(&first_port).grant(names::PORTS, ports, Rights::ALL)
+            }
+        };
+        let process = builder
             .priority(priority)
             .bind(notification)
             .grant(names::CLIENTS, endpoint, Rights::READ)
@@ -72,7 +83,6 @@ impl ConsoleDriver {
             .grant(names::NOTIFICATION, notification, Rights::READ_WRITE)
             .grant(names::REPLY, replies[0], Rights::ALL)
             .grant(names::READER_REPLY, replies[1], Rights::ALL)
-            .device(names::REGISTERS, frame)
             .build(resources)?;
         process.start()?;
         let own = resources.mint(endpoint, CLIENT_RIGHTS, ROOT_BADGE)?;

@@ -83,7 +83,7 @@ impl Interrupt {
         irq: u64,
         notification: Cap<Notification>,
     ) -> Result<Self> {
-        let handler = resources.fill_slot(|slot| Ok(control.get(irq, slot)?))?;
+        let handler = resources.fill_slot(|slot| Ok(control.get_wired(irq, slot)?))?;
         Self::new(handler, notification)
     }
 

@@ -26,9 +26,20 @@ const fn unknown_syscall_word(register: Register) -> usize {
 }
 
 /// Where the program counter stands.
-const UNKNOWN_SYSCALL_PC: usize = unknown_syscall_word(Register::Pc);
-/// Where the registers that a system call has its arguments in begin.
-const UNKNOWN_SYSCALL_ARGUMENTS: usize = unknown_syscall_word(registers::CAPABILITY);
+const UNKNOWN_SYSCALL_PC: usize = unknown_syscall_word(registers::PROGRAM_COUNTER);
+/// Where the registers stand that a system call has its arguments in.
+const UNKNOWN_SYSCALL_ARGUMENTS: [usize; 7] = {
+    let [w0, w1, w2, w3] = registers::MESSAGE;
+    [
+        unknown_syscall_word(registers::CAPABILITY),
+        unknown_syscall_word(registers::MESSAGE_INFO),
+        unknown_syscall_word(w0),
+        unknown_syscall_word(w1),
+        unknown_syscall_word(w2),
+        unknown_syscall_word(w3),
+        unknown_syscall_word(registers::REPLY),
+    ]
+};
 
 /// A fault message, decoded. Read it before anything else is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +108,7 @@ impl Fault {
             fault::UNKNOWN_SYSCALL => Self::UnknownSyscall {
                 pc: word(UNKNOWN_SYSCALL_PC),
                 number: word(machine::UNKNOWN_SYSCALL_NUMBER),
-                registers: core::array::from_fn(|index| word(UNKNOWN_SYSCALL_ARGUMENTS + index)),
+                registers: UNKNOWN_SYSCALL_ARGUMENTS.map(word),
             },
             fault::USER_EXCEPTION => Self::UserException {
                 pc: word(0),

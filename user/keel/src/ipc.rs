@@ -93,6 +93,14 @@ impl IpcBuffer {
     }
 }
 
+/// Writes the address of an IPC buffer into that buffer, given as bytes, where the convention has it (`syscalls.md` §4)
+/// and some machines find their thread pointer.
+pub(crate) fn write_own_address(buffer: &mut [u8], address: u64) {
+    if let Some(word) = buffer.chunks_exact_mut(8).nth(ipc_buffer::USER_DATA) {
+        word.copy_from_slice(&address.to_le_bytes());
+    }
+}
+
 /// Word `index` of a byte string packed little-endian, filled up with zeros.
 pub(crate) fn word_of_bytes(bytes: &[u8], index: usize) -> u64 {
     let mut word = [0; 8];

@@ -54,7 +54,7 @@
 //! | [`resources`] | the three together: making and mapping objects |
 //! | [`boot`], [`startup`] | what a root task, and what a child, starts with |
 //! | [`rt`] | how programs begin and end |
-//! | [`console`], [`console_driver`] | where `print!` goes |
+//! | [`console`], [`console_driver`], [`uart`] | where `print!` goes |
 //! | [`mod@archive`], [`elf`], [`process`] | from a file in the root task's image to a running process |
 //! | [`fault`] | what a process did wrong, as its fault handler sees it |
 //! | [`service`] | requests and replies between programs |
@@ -149,8 +149,8 @@
 //!
 //! # Machines
 //!
-//! aarch64 and riscv64. What depends on the machine is in `arch`; the crate also builds on the host, where its tests
-//! run, with a scripted kernel in the place of the real one.
+//! aarch64, riscv64 and x86_64. What depends on the machine is in `arch`; the crate also builds on the host, where its
+//! tests run, with a scripted kernel in the place of the real one.
 #![no_std]
 
 #[cfg(not(target_os = "none"))]
@@ -182,6 +182,7 @@ pub mod shared;
 pub mod slots;
 pub mod startup;
 pub mod sys;
+pub mod uart;
 
 pub use keel_abi as abi;
 

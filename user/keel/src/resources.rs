@@ -14,9 +14,9 @@ use core::ops::Range;
 
 use crate::{
     addresses::Addresses,
-    arch::object as machine,
+    arch::{MAX_TABLES, TABLES, abi::memory::TABLE_INDEX_BITS, object as machine},
     cap::{
-        AsidPool, Attributes, Blueprint, CNode, CPtr, Cap, FixedSize, Frame, PageTable, Rights, SchedContext,
+        AsidPool, Attributes, Blueprint, CNode, CPtr, Cap, FixedSize, Frame, Rights, SchedContext,
         SchedControl, SlotPath, Tcb, Untyped, VSpace,
     },
     error::{Error, InvocationError, LookupFailure, Result},
@@ -290,7 +290,7 @@ impl Resources {
         attributes: Attributes,
     ) -> Result {
         let vspace = self.authority.vspace;
-        map_with(vspace, frame, vaddr, rights, attributes, || self.allocate::<PageTable>())
+        map_with(vspace, frame, vaddr, rights, attributes, |blueprint| self.make(blueprint))
     }
 
     /// Maps small frames, `count` of them from `first` on, read-write at free addresses in a row.
@@ -341,24 +341,31 @@ pub fn map_with(
     vaddr: u64,
     rights: Rights,
     attributes: Attributes,
-    mut make_table: impl FnMut() -> Result<Cap<PageTable>>,
+    mut make_table: impl FnMut(Blueprint) -> Result<CPtr>,
 ) -> Result {
     for _ in 0..=MAX_TABLES {
-        match frame.map(vspace, vaddr, rights, attributes) {
+        let missing = match frame.map(vspace, vaddr, rights, attributes) {
             Err(InvocationError::FailedLookup {
                 failure: LookupFailure::MissingCapability { bits_left },
                 ..
-            }) if bits_left > u64::from(machine::SMALL_PAGE_BITS) => {
-                make_table()?.map(vspace, vaddr)?;
-            }
+            }) => table_level(bits_left).and_then(|level| TABLES.get(level)),
             other => return other.map_err(Error::from),
-        }
+        };
+        let Some(kind) = missing else { break };
+        kind.map(make_table(kind.blueprint)?, vspace, vaddr)?;
     }
     Err(Error::BadArgument("address, where a table is in the frame's way"))
 }
 
-/// Page tables between a root and a small page.
-pub const MAX_TABLES: u64 = crate::arch::MAX_TABLES;
+/// The span of one table of a level, as a power of two; level 0 is the lowest.
+pub const fn table_span_bits(level: usize) -> u32 {
+    machine::SMALL_PAGE_BITS + TABLE_INDEX_BITS * (level as u32 + 1)
+}
+
+/// The level of the table that is missing where a lookup has so many bits left.
+fn table_level(bits_left: u64) -> Option<usize> {
+    (0..MAX_TABLES).find(|&level| bits_left == u64::from(table_span_bits(level)))
+}
 
 #[cfg(test)]
 mod test {
@@ -372,6 +379,11 @@ mod test {
         chunk.used = chunk.after(11).unwrap();
         assert_eq!(chunk.used, 4096);
         assert_eq!(chunk.after(4), None);
+    }
+
+    #[test]
+    fn the_missing_table_is_that_of_the_span() {
+        assert_eq!([12, 21, 30, 39, 48].map(table_level), [None, Some(0), Some(1), Some(2), None]);
     }
 
     #[test]

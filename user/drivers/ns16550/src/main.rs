@@ -6,27 +6,49 @@
 #![forbid(unsafe_code)]
 
 use keel::{
+    cap::IoPort,
     console_driver::names,
-    device::DeviceMemory,
-    ns16550::{Ns16550, Ns16550Registers, QUEUE_BYTES},
+    device::UniqueMmioPointer,
+    ns16550::{Ns16550, Ns16550Registers, Ports, QUEUE_BYTES, Registers},
     prelude::*,
 };
 use keel_serial::Port;
 
 keel::program!(main);
 
-/// The port.
-struct Driven(Ns16550<'static>);
-
 fn main(startup: &'static Startup) -> keel::Result {
-    keel_serial::run::<Driven>(startup)
+    match startup.cap::<IoPort>(names::PORTS) {
+        Some(_) => keel_serial::run::<Driven<Ports>>(startup),
+        None => keel_serial::run::<Driven<UniqueMmioPointer<'static, Ns16550Registers>>>(startup),
+    }
 }
 
-impl Port for Driven {
-    fn start(registers: DeviceMemory) -> keel::Result<Self> {
-        let registers =
-            registers.registers::<Ns16550Registers>().ok_or(Error::BadArgument(names::REGISTERS))?;
-        let mut port = Ns16550::new(registers);
+/// Registers that this program can be given.
+trait Given: Registers + Sized {
+    /// Takes them.
+    fn take(startup: &'static Startup) -> keel::Result<Self>;
+}
+
+impl Given for UniqueMmioPointer<'static, Ns16550Registers> {
+    fn take(startup: &'static Startup) -> keel::Result<Self> {
+        keel_serial::registers(startup)
+    }
+}
+
+impl Given for Ports {
+    fn take(startup: &'static Startup) -> keel::Result<Self> {
+        let cap = startup.cap(names::PORTS).ok_or(Error::Missing(names::PORTS))?;
+        let first = startup.argument().try_into().map_err(|_| Error::BadArgument(names::PORTS))?;
+        Ok(Self { cap, first: u16::from_le_bytes(first) })
+    }
+}
+
+/// The port.
+struct Driven<R>(Ns16550<R>);
+
+impl<R: Given> Port for Driven<R> {
+    fn start(startup: &'static Startup) -> keel::Result<Self> {
+        let mut port = Ns16550::new(R::take(startup)?);
         // What was printed before goes out first.
         while !port.is_empty() {
             core::hint::spin_loop();

@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 
 use arm_pl011_uart::{DataBits, FifoLevel, Interrupts, LineConfig, PL011Registers, Parity, StopBits, Uart};
-use keel::{console_driver::names, device::DeviceMemory, prelude::*};
+use keel::prelude::*;
 use keel_serial::Port;
 
 keel::program!(main);
@@ -27,10 +27,8 @@ fn main(startup: &'static Startup) -> keel::Result {
 }
 
 impl Port for Pl011 {
-    fn start(registers: DeviceMemory) -> keel::Result<Self> {
-        let registers =
-            registers.registers::<PL011Registers>().ok_or(Error::BadArgument(names::REGISTERS))?;
-        let mut uart = Uart::new(registers);
+    fn start(startup: &'static Startup) -> keel::Result<Self> {
+        let mut uart = Uart::new(keel_serial::registers::<PL011Registers>(startup)?);
         while uart.is_busy() {
             core::hint::spin_loop();
         }

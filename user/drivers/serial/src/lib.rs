@@ -26,7 +26,7 @@ use keel::{
     cap::{Cap, Endpoint, IrqHandler, Notification, Reply},
     console::protocol,
     console_driver::names,
-    device::{DeviceMemory, Interrupt},
+    device::{Interrupt, UniqueMmioPointer},
     ipc::{Message, Received},
     prelude::*,
     service::NOTIFICATION_BIT,
@@ -34,8 +34,8 @@ use keel::{
 
 /// What is asked of a port's device.
 pub trait Port: Sized {
-    /// Takes the registers over, and sets the device up for interrupts.
-    fn start(registers: DeviceMemory) -> keel::Result<Self>;
+    /// Takes over the registers that were given, and sets the device up for interrupts.
+    fn start(startup: &'static Startup) -> keel::Result<Self>;
     /// Has interrupts come when bytes are received, and, if asked for, when there is room to send.
     fn set_interrupts(&mut self, on_room: bool);
     /// Tells the device that its interrupt is being served.
@@ -45,6 +45,12 @@ pub trait Port: Sized {
     fn send(&mut self, next: impl FnMut() -> Option<u8>);
     /// Takes a received byte.
     fn receive(&mut self) -> Option<u8>;
+}
+
+/// The registers that were given, as a block of type `T`.
+pub fn registers<T>(startup: &Startup) -> keel::Result<UniqueMmioPointer<'static, T>> {
+    let memory = startup.take_device(names::REGISTERS).ok_or(Error::Missing(names::REGISTERS))?;
+    memory.registers().ok_or(Error::BadArgument(names::REGISTERS))
 }
 
 /// An answer to a client: label, and words of which this many count.
@@ -98,8 +104,7 @@ fn given<T>(startup: &Startup, name: &'static str) -> keel::Result<Cap<T>> {
 
 impl<P: Port> Driver<P> {
     fn new(startup: &'static Startup) -> keel::Result<Self> {
-        let device = startup.take_device(names::REGISTERS).ok_or(Error::Missing(names::REGISTERS))?;
-        let port = P::start(device)?;
+        let port = P::start(startup)?;
         let handler = given::<IrqHandler>(startup, names::INTERRUPT)?;
         let notification = given::<Notification>(startup, names::NOTIFICATION)?;
         let mut driver = Self {

@@ -1,31 +1,46 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What differs from machine to machine: the trap instruction and its registers, the thread
-//! pointer, and the first instructions of a root task.
+//! What differs from machine to machine.
 //!
-//! Each architecture offers the same few functions. On the host, where unit tests run, a scripted
-//! kernel takes the trap's place, and plays the kernel of an aarch64 machine.
+//! What every machine has to offer stands once, in the macro `machine!` of [`metal`]: a machine fills in its registers
+//! and instructions, and adds by hand only what no other has. On the host, where unit tests run, a scripted kernel
+//! takes the trap's place, and plays the kernel of one of the machines; which one `build.rs` says.
+//! Numbers that are not registers are in [`facts`].
 
+#[cfg(machine = "aarch64")]
+#[path = "facts/aarch64.rs"]
+mod facts;
+#[cfg(machine = "riscv64")]
+#[path = "facts/riscv64.rs"]
+mod facts;
+#[cfg(machine = "x86_64")]
+#[path = "facts/x86_64.rs"]
 mod facts;
 pub use facts::*;
 
-#[cfg(all(target_os = "none", target_arch = "aarch64"))]
+#[cfg(target_os = "none")]
+#[macro_use]
+mod metal;
+
+#[cfg(all(target_os = "none", machine = "aarch64"))]
 mod aarch64;
-#[cfg(all(target_os = "none", target_arch = "aarch64"))]
+#[cfg(all(target_os = "none", machine = "aarch64"))]
 pub use aarch64::*;
 
-#[cfg(all(target_os = "none", target_arch = "riscv64"))]
+#[cfg(all(target_os = "none", machine = "riscv64"))]
 mod riscv64;
-#[cfg(all(target_os = "none", target_arch = "riscv64"))]
+#[cfg(all(target_os = "none", machine = "riscv64"))]
 pub use riscv64::*;
+
+#[cfg(all(target_os = "none", machine = "x86_64"))]
+mod x86_64;
+#[cfg(all(target_os = "none", machine = "x86_64"))]
+pub use x86_64::*;
 
 #[cfg(not(target_os = "none"))]
 pub(crate) mod host;
 #[cfg(not(target_os = "none"))]
 pub use host::*;
-
-#[cfg(all(target_os = "none", not(any(target_arch = "aarch64", target_arch = "riscv64"))))]
-compile_error!("this crate knows no user-level machine of this architecture yet");
 
 /// What a trap takes in, besides the system call's number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,17 +2,52 @@
 
 //! Address spaces: frames, page tables, address space identifiers.
 
-use super::{Blueprint, Cap, FixedSize, Invoked, Rights, SlotPath, Untyped, invoke};
+use super::{Blueprint, CPtr, Cap, FixedSize, Invoked, Rights, SlotPath, Untyped, invoke};
 use crate::arch::{abi::label, attributes};
 
 /// A frame of memory, of any size.
 pub enum Frame {}
 
-/// A paging structure below the root.
+/// A paging structure below the root; where each level has its own kind, that of the lowest.
 pub enum PageTable {}
 
 impl FixedSize for PageTable {
     const BLUEPRINT: Blueprint = Blueprint::PageTable;
+}
+
+impl Table for PageTable {
+    const MAP: u64 = label::PAGE_TABLE_MAP;
+    const UNMAP: u64 = label::PAGE_TABLE_UNMAP;
+}
+
+/// A kind of paging structure.
+pub trait Table: FixedSize {
+    /// Label of the invocation that maps it.
+    const MAP: u64;
+    /// Label of the invocation that unmaps it.
+    const UNMAP: u64;
+}
+
+/// A kind of paging structure as a value, for code that works on all levels of an address space
+/// ([`TABLES`](crate::arch::TABLES)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableKind {
+    /// How to make one.
+    pub blueprint: Blueprint,
+    map: u64,
+}
+
+impl TableKind {
+    /// The kind `T`.
+    pub const fn of<T: Table>() -> Self {
+        Self { blueprint: T::BLUEPRINT, map: T::MAP }
+    }
+
+    /// Maps one, as [`Cap::map`] of its kind does.
+    pub fn map(self, table: CPtr, vspace: Cap<VSpace>, vaddr: u64) -> Invoked {
+        // All that is mapped is ordinary memory: tables are cached.
+        invoke(table, self.map, &[vaddr, 0], &[vspace.cptr()]).map(drop)
+    }
 }
 
 /// An address space.
@@ -72,15 +107,15 @@ impl Cap<Frame> {
     }
 }
 
-impl Cap<PageTable> {
-    /// Fills the deepest hole in the paging structures for this address.
+impl<T: Table> Cap<T> {
+    /// Fills the deepest hole in the paging structures for this address, or that of the table's own level.
     pub fn map(self, vspace: Cap<VSpace>, vaddr: u64) -> Invoked {
-        invoke(self.cptr(), label::PAGE_TABLE_MAP, &[vaddr, 0], &[vspace.cptr()]).map(drop)
+        TableKind::of::<T>().map(self.cptr(), vspace, vaddr)
     }
 
     /// Takes the table out; all that was mapped below it is gone.
     pub fn unmap(self) -> Invoked {
-        invoke(self.cptr(), label::PAGE_TABLE_UNMAP, &[], &[]).map(drop)
+        invoke(self.cptr(), T::UNMAP, &[], &[]).map(drop)
     }
 }
 

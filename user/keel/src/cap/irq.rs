@@ -5,7 +5,7 @@
 use keel_abi::label;
 
 use super::{Cap, Invoked, Notification, SlotPath, invoke};
-use crate::{arch::abi::label as machine, ipc::Message};
+use crate::ipc::Message;
 
 /// The right to hand out interrupts.
 pub enum IrqControl {}
@@ -30,11 +30,19 @@ impl Cap<IrqControl> {
     }
 
     /// Puts the handler of interrupt `irq` into a slot and sets its trigger.
+    #[cfg(not(machine = "x86_64"))]
     pub fn get_trigger(self, irq: u64, trigger: Trigger, destination: SlotPath) -> Invoked {
         let edge = u64::from(trigger == Trigger::Edge);
         let words = [irq, edge, destination.index, destination.depth];
         let caps = [destination.root.cptr()];
-        invoke(self.cptr(), machine::IRQ_ISSUE_IRQ_HANDLER_TRIGGER, &words, &caps).map(drop)
+        let label = crate::arch::abi::label::IRQ_ISSUE_IRQ_HANDLER_TRIGGER;
+        invoke(self.cptr(), label, &words, &caps).map(drop)
+    }
+
+    /// Puts the handler of an interrupt into a slot, as it is wired on the machine: the way that all machines have.
+    #[cfg(not(machine = "x86_64"))]
+    pub fn get_wired(self, irq: u64, destination: SlotPath) -> Invoked {
+        self.get(irq, destination)
     }
 }
 

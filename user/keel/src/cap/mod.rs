@@ -12,28 +12,34 @@
 //! interface; what they do and how they fail stands in the interface's sheets.
 
 mod arch;
-#[cfg(not(all(target_os = "none", target_arch = "riscv64")))]
+#[cfg(machine = "aarch64")]
 mod arm;
 mod cnode;
 mod irq;
-#[cfg(all(target_os = "none", target_arch = "riscv64"))]
+mod ports;
+#[cfg(machine = "riscv64")]
 mod riscv;
 mod sched;
 mod tcb;
 #[cfg(test)]
 mod test;
 mod untyped;
+#[cfg(machine = "x86_64")]
+mod x86;
 
 use core::{fmt, marker::PhantomData};
 
 use keel_abi::{message::MessageInfo, object, slot};
 
-#[cfg(not(all(target_os = "none", target_arch = "riscv64")))]
+#[cfg(machine = "aarch64")]
 pub use self::arm::*;
+#[cfg(machine = "x86_64")]
+pub use self::x86::*;
 pub use self::{
     arch::*,
     cnode::{CNode, SlotPath},
     irq::{IrqControl, IrqHandler, Trigger},
+    ports::{IoPort, IoPortControl},
     sched::{Budget, DomainSet, SchedContext, SchedControl},
     tcb::{Registers, SchedParams, Tcb},
     untyped::{Blueprint, Untyped},

@@ -6,7 +6,10 @@ use keel_abi::label;
 
 use super::{Blueprint, CNode, CNodeData, Cap, Endpoint, FixedSize, Frame, Invoked, Notification};
 use super::{SchedContext, VSpace, invoke};
-use crate::arch::abi::registers::{self, Register, USER_CONTEXT_WORDS};
+use crate::arch::{
+    STACK_GAP,
+    abi::registers::{self, Register, USER_CONTEXT_WORDS},
+};
 
 /// A thread.
 pub enum Tcb {}
@@ -26,11 +29,11 @@ impl Default for Registers {
 }
 
 impl Registers {
-    /// The registers of a thread that starts at `entry` with this stack pointer and first argument.
-    pub fn starting_at(entry: u64, stack_pointer: u64, argument: u64) -> Self {
+    /// The registers of a thread that starts at `entry`, a function, with a stack that ends here and a first argument.
+    pub fn starting_at(entry: u64, stack_end: u64, argument: u64) -> Self {
         Self::default()
-            .with(Register::Pc, entry)
-            .with(Register::Sp, stack_pointer)
+            .with(registers::PROGRAM_COUNTER, entry)
+            .with(registers::STACK_POINTER, stack_end.wrapping_sub(STACK_GAP))
             .with(registers::CAPABILITY, argument)
     }
 

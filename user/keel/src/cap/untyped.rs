@@ -49,8 +49,14 @@ pub enum Blueprint {
     LargePage,
     /// A frame of 1 GiB.
     HugePage,
-    /// A paging structure below the root.
+    /// A paging structure below the root; where each level has its own kind, that of the lowest.
     PageTable,
+    /// The paging structure above page tables.
+    #[cfg(machine = "x86_64")]
+    PageDirectory,
+    /// The paging structure above page directories.
+    #[cfg(machine = "x86_64")]
+    PageDirectoryPointerTable,
     /// The root of an address space.
     VSpace,
 }
@@ -70,6 +76,10 @@ impl Blueprint {
             Self::LargePage => machine::LARGE_PAGE,
             Self::HugePage => machine::HUGE_PAGE,
             Self::PageTable => machine::PAGE_TABLE,
+            #[cfg(machine = "x86_64")]
+            Self::PageDirectory => machine::PAGE_DIRECTORY,
+            #[cfg(machine = "x86_64")]
+            Self::PageDirectoryPointerTable => machine::PDPT,
             Self::VSpace => machine::VSPACE,
         }
     }
@@ -96,6 +106,10 @@ impl Blueprint {
             Self::LargePage => machine::LARGE_PAGE_BITS as u8,
             Self::HugePage => machine::HUGE_PAGE_BITS as u8,
             Self::PageTable => machine::PAGE_TABLE_BITS as u8,
+            #[cfg(machine = "x86_64")]
+            Self::PageDirectory => machine::PAGE_DIRECTORY_BITS as u8,
+            #[cfg(machine = "x86_64")]
+            Self::PageDirectoryPointerTable => machine::PDPT_BITS as u8,
             Self::VSpace => machine::VSPACE_BITS as u8,
         }
     }

@@ -5,6 +5,8 @@
 pub use keel_abi::aarch64 as abi;
 pub use keel_abi::aarch64::object;
 
+use crate::cap::{PageTable, TableKind};
+
 /// The machine's number in ELF files.
 pub const ELF_MACHINE: u16 = elf::abi::EM_AARCH64;
 
@@ -12,7 +14,19 @@ pub const ELF_MACHINE: u16 = elf::abi::EM_AARCH64;
 pub const ADDRESS_END: u64 = 1 << 46;
 
 /// Page tables between a root and a small page.
-pub const MAX_TABLES: u64 = 3;
+pub const MAX_TABLES: usize = 3;
+
+/// Of which kinds they are, the lowest first.
+pub const TABLES: [TableKind; MAX_TABLES] = [TableKind::of::<PageTable>(); MAX_TABLES];
+
+/// How far below the end of its stack a thread starts.
+pub const STACK_GAP: u64 = 0;
+
+/// The serial port that is there without being announced: its first I/O port, and its interrupt.
+pub const COM1: Option<(u16, u64)> = None;
+
+/// Whether memory can be mapped such that it does not run.
+pub const HAS_EXECUTE_NEVER: bool = true;
 
 /// The instructions of a system call (`svc #0`) and of one that is undefined, as they lie in memory.
 pub const CALL_AND_END: u64 = 0xd400_0001;

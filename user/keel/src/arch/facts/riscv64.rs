@@ -4,6 +4,8 @@
 
 pub use keel_abi::riscv64 as abi;
 
+use crate::cap::{PageTable, TableKind};
+
 /// The machine's number in ELF files.
 pub const ELF_MACHINE: u16 = elf::abi::EM_RISCV;
 
@@ -11,7 +13,10 @@ pub const ELF_MACHINE: u16 = elf::abi::EM_RISCV;
 pub const ADDRESS_END: u64 = 1 << 37;
 
 /// Page tables between a root and a small page.
-pub const MAX_TABLES: u64 = 2;
+pub const MAX_TABLES: usize = 2;
+
+/// Of which kinds they are, the lowest first.
+pub const TABLES: [TableKind; MAX_TABLES] = [TableKind::of::<PageTable>(); MAX_TABLES];
 
 /// Object types and sizes (`objects.md` §1, §2), by the names that all machines have here.
 pub mod object {
@@ -24,6 +29,15 @@ pub mod object {
     /// A root is a page table that is assigned an address space identifier.
     pub const VSPACE: u64 = PAGE_TABLE;
 }
+
+/// How far below the end of its stack a thread starts.
+pub const STACK_GAP: u64 = 0;
+
+/// The serial port that is there without being announced: its first I/O port, and its interrupt.
+pub const COM1: Option<(u16, u64)> = None;
+
+/// Whether memory can be mapped such that it does not run.
+pub const HAS_EXECUTE_NEVER: bool = true;
 
 /// The instructions of a system call (`ecall`) and of one that is undefined, as they lie in memory.
 pub const CALL_AND_END: u64 = 0x0000_0073;
