@@ -35,17 +35,7 @@ pub extern "C" fn start(tree_address: u64) -> ! {
     load::start::<Aarch64>(KERNEL, tree_address)
 }
 
-impl Machine for Aarch64 {
-    const KIND: program::Machine = program::Machine::Aarch64;
-
-    fn take_memory(tree: Region) -> Result<Memory<Self>, Error> {
-        cpu::take_memory(tree)
-    }
-
-    fn meet(tree: &DeviceTree<'_>, memory: &mut Memory<Self>) {
-        LAST_WORDS.set(LastWords { console: Console::find(tree, memory), firmware: conduit(tree) });
-    }
-
+impl load::LastWords for Aarch64 {
     fn say(text: Arguments<'_>) {
         if let Some(mut console) = LAST_WORDS.get().and_then(|words| words.console) {
             // The console does not fail.
@@ -55,6 +45,18 @@ impl Machine for Aarch64 {
 
     fn stop() -> ! {
         cpu::stop(LAST_WORDS.get().and_then(|words| words.firmware))
+    }
+}
+
+impl Machine for Aarch64 {
+    const KIND: program::Machine = program::Machine::Aarch64;
+
+    fn take_memory(tree: Region) -> Result<Memory<Self>, Error> {
+        cpu::take_memory(tree)
+    }
+
+    fn meet(tree: &DeviceTree<'_>, memory: &mut Memory<Self>) {
+        LAST_WORDS.set(LastWords { console: Console::find(tree, memory), firmware: conduit(tree) });
     }
 
     fn start_kernel(

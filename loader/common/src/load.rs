@@ -9,8 +9,17 @@ use core::fmt::Arguments;
 use keel_devicetree::{DeviceTree, HEADER_BYTES, MAX_BYTES, Region};
 use keel_tables::Error;
 
+/// How a loader says that something is wrong.
+pub trait LastWords {
+    /// Writes on the console, if there is one.
+    fn say(text: Arguments<'_>);
+
+    /// Ends the machine's run, or stays here.
+    fn stop() -> !;
+}
+
 /// What only the machine can do.
-pub trait Machine: Processor + Sized {
+pub trait Machine: Processor + LastWords + Sized {
     /// The processor that programs must be for.
     const KIND: program::Machine;
 
@@ -19,12 +28,6 @@ pub trait Machine: Processor + Sized {
 
     /// Learns from the tree how to speak and how to stop.
     fn meet(tree: &DeviceTree<'_>, memory: &mut Memory<Self>);
-
-    /// Writes on the console, if there is one.
-    fn say(text: Arguments<'_>);
-
-    /// Ends the machine's run, or stays here.
-    fn stop() -> !;
 
     /// Maps the kernel, which lies at `kernel`, where it is linked, and jumps to its entry with the first six arguments
     /// of the hand-over convention. Returns if that cannot be.
@@ -127,7 +130,7 @@ fn address_of(bytes: &[u8]) -> u64 {
 
 /// Says in one line why the system cannot start, and switches the machine off. The second line is for tools
 /// that wait for the system to report.
-pub fn fail<M: Machine>(reason: Arguments<'_>) -> ! {
+pub fn fail<M: LastWords>(reason: Arguments<'_>) -> ! {
     M::say(format_args!("keel loader: {reason}\r\nkeel: failure: the loader cannot start the system\r\n"));
     M::stop()
 }

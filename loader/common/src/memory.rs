@@ -13,7 +13,7 @@ use keel_devicetree::Region;
 use keel_tables::{Error, Format, Kind, Root, Table, Tables, Width};
 
 /// How many regions can be given out.
-const CLAIMS: usize = 8;
+const CLAIMS: usize = 12;
 
 /// What a processor has to do with memory.
 pub trait Processor {
@@ -40,17 +40,36 @@ pub struct Memory<P: Processor> {
     identity: Root,
     /// Where the loader itself lies.
     own_image: Region,
-    /// What was given out, and whether somebody writes it.
-    claims: [Option<(Region, Access)>; CLAIMS],
+    /// What was given out.
+    claims: Claims,
 }
 
 /// What a region was given out for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Access {
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
     /// To read.
     Read,
     /// To write too.
     Write,
+}
+
+/// What was given out, and whether somebody writes it.
+#[derive(Default)]
+pub struct Claims([Option<(Region, Access)>; CLAIMS]);
+
+impl Claims {
+    /// Gives a region out unless that would make it shared and written.
+    pub fn claim(&mut self, region: Region, access: Access) -> Result<(), Error> {
+        let hit = |&(other, used): &(Region, Access)| {
+            other.overlaps(region) && (used == Access::Write || access == Access::Write)
+        };
+        if self.0.iter().flatten().any(hit) || region.start() == 0 {
+            return Err(Error::Conflict);
+        }
+        let free = self.0.iter_mut().find(|claim| claim.is_none()).ok_or(Error::OutOfTables)?;
+        *free = Some((region, access));
+        Ok(())
+    }
 }
 
 impl<P: Processor> Memory<P> {
@@ -63,7 +82,7 @@ impl<P: Processor> Memory<P> {
         let base = pool.as_ptr().addr() as u64;
         let mut tables = Tables::new(pool, base);
         let identity = tables.root(P::WIDTH)?;
-        let mut memory = Self { tables, identity, own_image, claims: [None; CLAIMS] };
+        let mut memory = Self { tables, identity, own_image, claims: Claims::default() };
         memory.claim(own_image, Access::Write)?;
         // Not claimed yet: how large the tree is will be known when its header has been read.
         memory.map(identity, tree.start(), tree, Kind::Anything)?;
@@ -91,16 +110,9 @@ impl<P: Processor> Memory<P> {
         self.map(self.identity, region.start(), region, Kind::Device)
     }
 
-    /// Gives a region out unless that would make it shared and written (2).
+    /// Gives a region out (2), mapped.
     fn claim(&mut self, region: Region, access: Access) -> Result<(), Error> {
-        let hit = |&(other, used): &(Region, Access)| {
-            other.overlaps(region) && (used == Access::Write || access == Access::Write)
-        };
-        if self.claims.iter().flatten().any(hit) || region.start() == 0 {
-            return Err(Error::Conflict);
-        }
-        let free = self.claims.iter_mut().find(|claim| claim.is_none()).ok_or(Error::OutOfTables)?;
-        *free = Some((region, access));
+        self.claims.claim(region, access)?;
         self.map(self.identity, region.start(), region, Kind::Anything)
     }
 
@@ -129,5 +141,22 @@ impl<P: Processor> Memory<P> {
         let root = self.tables.root(P::WIDTH)?;
         self.map(root, linked_at, kernel, Kind::Anything)?;
         Ok(self.tables.address(root))
+    }
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    #[test]
+    fn nothing_is_shared_and_written() {
+        let region = |start| Region::new(start, 0x1000).unwrap();
+        let mut claims = Claims::default();
+        assert_eq!(claims.claim(region(0), Access::Read), Err(Error::Conflict), "a null pointer");
+        assert_eq!(claims.claim(region(0x1000), Access::Read), Ok(()));
+        assert_eq!(claims.claim(region(0x1800), Access::Read), Ok(()));
+        assert_eq!(claims.claim(region(0x2000), Access::Write), Err(Error::Conflict));
+        assert_eq!(claims.claim(region(0x3000), Access::Write), Ok(()));
+        assert_eq!(claims.claim(region(0x3fff), Access::Read), Err(Error::Conflict));
     }
 }

@@ -29,6 +29,15 @@ pub enum Machine {
     X86_64,
 }
 
+/// By which of its two addresses each segment goes into memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Addresses {
+    /// The one at which the program sees it.
+    Virtual,
+    /// The one for those who load without paging. The entry point is such an address too.
+    Physical,
+}
+
 /// Why a file cannot be loaded.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Error {
@@ -68,6 +77,8 @@ pub struct Program<'a> {
     file: &'a [u8],
     /// Its program headers.
     headers: SegmentTable<'a, LittleEndian>,
+    /// Which of the segments' addresses count.
+    addresses: Addresses,
     /// All that the program occupies in its address space.
     span: Region,
     /// Where it begins to run.
@@ -75,8 +86,13 @@ pub struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// Checks a file for I1 to I3.
+    /// Checks a file for I1 to I3; it is to be loaded to its virtual addresses.
     pub fn new(file: &'a [u8], machine: Machine) -> Result<Self, Error> {
+        Self::at(file, machine, Addresses::Virtual)
+    }
+
+    /// Checks a file for I1 to I3.
+    pub fn at(file: &'a [u8], machine: Machine, addresses: Addresses) -> Result<Self, Error> {
         let elf = ElfBytes::<LittleEndian>::minimal_parse(file).map_err(|_| Error::NotAnElfFile)?;
         if elf.ehdr.class != Class::ELF64 {
             return Err(Error::NotA64BitFile);
@@ -96,7 +112,7 @@ impl<'a> Program<'a> {
         let entry = elf.ehdr.e_entry;
         let (mut start, mut end, mut entry_found) = (u64::MAX, 0, false);
         for header in loadable(headers) {
-            let memory = check_segment(file, &header)?;
+            let memory = check_segment(file, &header, addresses)?;
             start = start.min(memory.start());
             end = end.max(memory.end());
             let executable = header.p_flags & PF_X != 0;
@@ -104,15 +120,15 @@ impl<'a> Program<'a> {
         }
         let span = Region::between(start, end).ok_or(Error::Empty)?;
         let span = span.grow_to(PAGE_BITS).ok_or(Error::BadSegment)?;
-        if entry_found { Ok(Self { file, headers, span, entry }) } else { Err(Error::BadEntry) }
+        if entry_found { Ok(Self { file, headers, addresses, span, entry }) } else { Err(Error::BadEntry) }
     }
 
-    /// The virtual addresses from the lowest to the highest segment, in whole pages.
+    /// The addresses from the lowest to the highest segment, in whole pages.
     pub fn span(&self) -> Region {
         self.span
     }
 
-    /// The virtual address of the first instruction.
+    /// The address of the first instruction.
     pub fn entry(&self) -> u64 {
         self.entry
     }
@@ -127,7 +143,7 @@ impl<'a> Program<'a> {
         memory.fill(0);
         for header in loadable(self.headers) {
             // Both ranges exist by I2 and I3.
-            let at = (header.p_vaddr - self.span.start()) as usize;
+            let at = (address(&header, self.addresses) - self.span.start()) as usize;
             let bytes = segment_bytes(self.file, &header).unwrap_or_default();
             memory[at..at + bytes.len()].copy_from_slice(bytes);
         }
@@ -140,10 +156,18 @@ fn loadable(headers: SegmentTable<'_, LittleEndian>) -> impl Iterator<Item = Pro
     headers.iter().filter(|header| header.p_type == PT_LOAD && header.p_memsz > 0)
 }
 
-/// Checks one segment (I3) and gives its place in the address space.
-fn check_segment(file: &[u8], header: &ProgramHeader) -> Result<Region, Error> {
+/// Where a segment goes.
+fn address(header: &ProgramHeader, addresses: Addresses) -> u64 {
+    match addresses {
+        Addresses::Virtual => header.p_vaddr,
+        Addresses::Physical => header.p_paddr,
+    }
+}
+
+/// Checks one segment (I3) and gives its place.
+fn check_segment(file: &[u8], header: &ProgramHeader, addresses: Addresses) -> Result<Region, Error> {
     let fits = header.p_filesz <= header.p_memsz && segment_bytes(file, header).is_some();
-    Region::new(header.p_vaddr, header.p_memsz).filter(|_| fits).ok_or(Error::BadSegment)
+    Region::new(address(header, addresses), header.p_memsz).filter(|_| fits).ok_or(Error::BadSegment)
 }
 
 /// The bytes of a segment.
@@ -178,6 +202,9 @@ mod test {
         memory_size: 0x1800,
     };
 
+    /// What makes a virtual address a physical one.
+    const PHYSICAL: u64 = 1 << 24;
+
     /// An ELF file with the bytes 1, 2, 3 … from offset 0x1000 on.
     fn file(kind: u16, machine: u16, entry: u64, segments: &[Segment]) -> Vec<u8> {
         let mut file = vec![0x7f, b'E', b'L', b'F', 2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0];
@@ -188,7 +215,7 @@ mod test {
         file.extend([64, 56, segments.len() as u16, 64, 0, 0].iter().flat_map(|half| half.to_le_bytes()));
         for s in segments {
             file.extend([s.kind, s.flags].iter().flat_map(|word| word.to_le_bytes()));
-            let words = [s.offset, s.address, s.address, s.file_size, s.memory_size, 0x1000];
+            let words = [s.offset, s.address, s.address ^ PHYSICAL, s.file_size, s.memory_size, 0x1000];
             file.extend(words.iter().flat_map(|word| word.to_le_bytes()));
         }
         file.resize(0x1000, 0xee);
@@ -212,6 +239,13 @@ mod test {
         expected[0x10..0x14].copy_from_slice(&[1, 2, 3, 4]);
         expected[0x2000..0x2002].copy_from_slice(&[5, 6]);
         assert!(memory == expected);
+        let entry = 0x40_0010 | PHYSICAL;
+        let file = self::file(ET_EXEC, EM_AARCH64, entry, &[DATA, CODE]);
+        let physical = Program::at(&file, Machine::Aarch64, Addresses::Physical).unwrap();
+        assert_eq!(physical.span().start(), program.span().start() | PHYSICAL);
+        memory.fill(0xaa);
+        assert!(physical.load(&mut memory) && memory == expected);
+        assert_eq!(Program::new(&file, Machine::Aarch64).err(), Some(Error::BadEntry));
         assert!(!program.load(&mut memory[1..]));
     }
 

@@ -6,7 +6,7 @@ use crate::cpu::{self, Riscv64};
 use core::fmt::{self, Arguments, Write};
 use core::panic::PanicInfo;
 use keel_devicetree::{DeviceTree, Region};
-use keel_loader::load::{self, Machine};
+use keel_loader::load::{self, LastWords, Machine};
 use keel_loader::memory::Memory;
 use keel_loader::program;
 use keel_riscv64_tables::Error;
@@ -23,6 +23,17 @@ pub extern "C" fn start(hart: u64, tree_address: u64) -> ! {
     load::start::<Riscv64>(KERNEL, tree_address)
 }
 
+impl LastWords for Riscv64 {
+    fn say(text: Arguments<'_>) {
+        // The console does not fail.
+        let _ = Console.write_fmt(text);
+    }
+
+    fn stop() -> ! {
+        cpu::stop()
+    }
+}
+
 impl Machine for Riscv64 {
     const KIND: program::Machine = program::Machine::Riscv64;
 
@@ -32,15 +43,6 @@ impl Machine for Riscv64 {
 
     fn meet(_tree: &DeviceTree<'_>, _memory: &mut Memory<Self>) {
         // Firmware knows where the console is.
-    }
-
-    fn say(text: Arguments<'_>) {
-        // The console does not fail.
-        let _ = Console.write_fmt(text);
-    }
-
-    fn stop() -> ! {
-        cpu::stop()
     }
 
     fn start_kernel(
