@@ -6,6 +6,10 @@
 //! pointers. Physical addresses name objects on both sides. What the kernel encodes is decoded here: packed
 //! capabilities, the derivation tree as a list with flags, queues as balanced trees, what a reply object points to.
 
+mod inside;
+
+pub use inside::Inside;
+
 use keel_kernel::Kernel;
 use keel_kernel::arch::Arch;
 use keel_kernel::cap::{Cap, Rights as KernelRights, VmRights};
@@ -15,7 +19,7 @@ use keel_kernel::host::check::{Survey, tree};
 use keel_kernel::host::world::boot::{RAM_BASE, RAM_BITS};
 use keel_kernel::host::{Host, MAX_IRQ};
 use keel_kernel::object::tcb::TcbSlot;
-use keel_kernel::object::{Tcb, ThreadState, extent};
+use keel_kernel::object::{Refill, SchedContext, Tcb, ThreadState, extent};
 use keel_kernel::store::{Kind as RegionKind, Ref, Store};
 use keel_kernel::units::{Irq, KernelAddr, PhysAddr};
 use keel_spec::algebra::{Algebra, Kind, Rights};
@@ -267,4 +271,11 @@ fn others(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) {
         };
         system.contexts.insert(object(context), meaning);
     }
+}
+
+/// The refills of a context, first one first.
+fn refills(kernel: &Kernel<Host>, context: Ref<SchedContext>) -> Vec<Refill> {
+    let SchedContext { refill_head, refill_count, refill_max, .. } = kernel.store[context];
+    let place = |position| context.refill((refill_head + position) % refill_max);
+    (0..refill_count).map(|position| kernel.store[place(position)]).collect()
 }

@@ -3,18 +3,17 @@
 //! All sequences of operations in small systems, to some depth.
 //!
 //! The exploration goes breadth first: from each state that has been reached, every operation is tried, on kernel and
-//! specification. A kernel cannot be copied, so a state is named by the script that leads to it, which is played again.
-//! Two states that differ only in which of the interchangeable slots and objects is which are one ([`canonical`]).
+//! specification. A state is named by the shortest script that leads to it; the script is played again once, and then
+//! each operation is tried on a copy. States that are the same but for names are one ([`crate::canonical`]).
 
+use crate::canonical::{Fingerprint, fingerprint};
 use crate::lockstep::{Coverage, Lockstep};
 use crate::random::{listing, message};
 use crate::script::Op;
-use crate::stage::{Small, Stage};
-use crate::view::View;
+use crate::stage::Small;
 use keel_abi::{label, object, slot, syscall};
 use keel_kernel::host::world::DEPTH;
-use std::collections::{BTreeMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -27,6 +26,8 @@ pub struct Explored {
     pub transitions: u64,
     /// All sequences of this many operations were tried.
     pub depth: usize,
+    /// Whether no longer sequence leads to another state.
+    pub is_complete: bool,
     /// What was compared.
     pub coverage: Coverage,
 }
@@ -34,140 +35,88 @@ pub struct Explored {
 /// Explores a small system until nothing new is found, or no deeper than `depth`, or for about so long: then the depth
 /// that was begun is left unfinished and not counted. On failure: the script that fails, and how.
 pub fn explore(small: Small, depth: usize, time: Duration) -> Result<Explored, String> {
-    let end = Instant::now() + time;
-    let ops = ops(small);
-    let (mut explored, mut seen) = (Explored::default(), HashSet::new());
-    let mut frontier: Vec<Vec<usize>> = vec![vec![]];
-    let (start, _) = play(small, &ops, &[])?;
-    seen.insert(start);
-    while !frontier.is_empty() && explored.depth < depth {
+    let mut exploration = Exploration::new(small, Instant::now() + time);
+    let mut frontier: Vec<Vec<u16>> = vec![vec![]];
+    while !frontier.is_empty() && exploration.found.depth < depth {
         let mut next = Vec::new();
         for script in &frontier {
-            for op in 0..ops.len() {
-                if Instant::now() > end {
-                    explored.states = seen.len();
-                    return Ok(explored);
-                }
-                let longer = [script.as_slice(), &[op]].concat();
-                let (state, coverage) = play(small, &ops, &longer)?;
-                explored.transitions += 1;
-                explored.coverage.add(&coverage);
-                if seen.insert(state) {
-                    next.push(longer);
-                }
+            if !exploration.expand(script, &mut next)? {
+                exploration.found.states = exploration.seen.len();
+                return Ok(exploration.found);
             }
         }
-        explored.depth += 1;
+        exploration.found.depth += 1;
         frontier = next;
     }
-    explored.states = seen.len();
-    Ok(explored)
+    exploration.found.is_complete = frontier.is_empty();
+    exploration.found.states = exploration.seen.len();
+    Ok(exploration.found)
 }
 
-/// Plays a script; gives the state it leads to. Only its last operation counts as covered: the others were before.
-fn play(small: Small, ops: &[Op], script: &[usize]) -> Result<(u64, Coverage), String> {
-    let run = || {
-        let Stage { world, slots } = small.stage();
-        let mut lockstep = Lockstep::new(world);
-        if let Some((&last, before)) = script.split_last() {
-            before.iter().for_each(|&op| lockstep.replay(&ops[op]));
-            lockstep.resume();
-            lockstep.apply(&ops[last]).map_err(|disagreement| disagreement.to_string())?;
+struct Exploration {
+    small: Small,
+    /// The beginning.
+    start: Lockstep,
+    /// The state that is being expanded, and a copy of it in which an operation is tried.
+    parent: Lockstep,
+    child: Lockstep,
+    /// The slots that all operations treat alike.
+    alike: Vec<u64>,
+    ops: Vec<Op>,
+    seen: HashSet<Fingerprint>,
+    found: Explored,
+    end: Instant,
+}
+
+impl Exploration {
+    fn new(small: Small, end: Instant) -> Self {
+        let stage = small.stage();
+        let alike = if small.is_symmetric() { stage.slots } else { vec![] };
+        let mut start = Lockstep::new(stage.world);
+        let seen = fingerprint(&mut start, &alike).into_iter().collect();
+        let (parent, child) = (start.clone(), start.clone());
+        Self { small, start, parent, child, alike, ops: ops(small), seen, found: Explored::default(), end }
+    }
+
+    /// Tries all operations in the state that `script` leads to; adds what leads to new states to `next`. Whether
+    /// there was time for it.
+    fn expand(&mut self, script: &[u16], next: &mut Vec<Vec<u16>>) -> Result<bool, String> {
+        self.parent.clone_from(&self.start);
+        script.iter().for_each(|&op| self.parent.replay(&self.ops[usize::from(op)]));
+        self.parent.resume();
+        self.child.coverage = Coverage::default();
+        for op in 0..self.ops.len() {
+            if Instant::now() > self.end {
+                return Ok(false);
+            }
+            let longer = [script, &[op as u16]].concat();
+            let state = self.attempt(op).map_err(|reason| self.failure(&longer, &reason))?;
+            self.found.transitions += 1;
+            if state.is_some_and(|state| self.seen.insert(state)) && self.child.is_running() {
+                next.push(longer);
+            }
         }
-        Ok((canonical(&lockstep, &slots), lockstep.coverage))
-    };
-    let result = catch_unwind(AssertUnwindSafe(run));
-    let result = result.unwrap_or_else(|panic| Err(format!("the kernel panics: {}", message(&*panic))));
-    result.map_err(|reason| {
-        let script: Vec<_> = script.iter().map(|op| ops[*op].clone()).collect();
-        format!("in the system `{}`:\n{}{reason}", small.name(), listing(&script))
-    })
-}
+        self.found.coverage.add(&self.child.coverage);
+        Ok(true)
+    }
 
-/// A number that is the same for states that differ only in which slot is which: the slots that operations name are
-/// sorted by what is in them, and addresses are replaced by the order in which they come up.
-fn canonical(lockstep: &Lockstep, slots: &[u64]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let Some(system) = &lockstep.system else {
-        // Something is being taken apart. Such a state is not gone on from.
-        return 0;
-    };
-    let view = View::of(system, &BTreeMap::new());
-    let root = system.threads.keys().next().map(|thread| keel_spec::system::System::slot_of(*thread, 0));
-    let root = root.map(|slot| system.cap(&slot).object);
-    let mut names = BTreeMap::new();
-    let mut order: Vec<_> = view.caps.iter().collect();
-    order.sort_by_key(|(place, cap)| {
-        let is_free_place = Some(place.home) == root && slots.contains(&place.index);
-        (
-            is_free_place,
-            cap.kind,
-            cap.data,
-            cap.rights,
-            cap.watermark,
-            cap.original,
-            !is_free_place as u64 * place.index,
-        )
-    });
-    for (number, (place, cap)) in order.iter().enumerate() {
-        names.entry(**place).or_insert(number);
-        let named = names.len();
-        let _ = named;
-        (cap.kind as u8, cap.data, cap.rights.0, cap.watermark, cap.original).hash(&mut hasher);
+    /// Tries an operation; gives the state that it leads to.
+    fn attempt(&mut self, op: usize) -> Result<Option<Fingerprint>, String> {
+        let coverage = std::mem::take(&mut self.child.coverage);
+        self.child.clone_from(&self.parent);
+        self.child.coverage = coverage;
+        let run = || {
+            self.child.apply(&self.ops[op]).map_err(|disagreement| disagreement.to_string())?;
+            Ok(fingerprint(&mut self.child, &self.alike))
+        };
+        let result = catch_unwind(AssertUnwindSafe(run));
+        result.unwrap_or_else(|panic| Err(format!("the kernel panics: {}", message(&*panic))))
     }
-    let mut objects = BTreeMap::new();
-    for (place, cap) in &order {
-        let count = objects.len();
-        objects.entry(cap.object).or_insert(count).hash(&mut hasher);
-        names.get(&cap.parent).hash(&mut hasher);
-        let count = objects.len();
-        objects.entry(place.home).or_insert(count).hash(&mut hasher);
+
+    fn failure(&self, script: &[u16], reason: &str) -> String {
+        let script: Vec<_> = script.iter().map(|op| self.ops[usize::from(*op)].clone()).collect();
+        format!("in the system `{}`:\n{}{reason}", self.small.name(), listing(&script))
     }
-    let mut rename = |object: &keel_spec::concrete::Object| {
-        let count = objects.len();
-        *objects.entry(*object).or_insert(count)
-    };
-    let mut rest: Vec<String> = Vec::new();
-    for (name, thread) in &view.threads {
-        let registers = thread.registers;
-        rest.push(format!(
-            "{} {:?} {:?} {} {:?} {:?} {:?} {}",
-            rename(name),
-            std::mem::discriminant(&thread.activity),
-            thread.sending,
-            thread.priority,
-            thread.context.as_ref().map(&mut rename),
-            thread.notification.as_ref().map(&mut rename),
-            (registers.capability, registers.info, registers.words),
-            system.current == Some(*name),
-        ));
-    }
-    for (name, endpoint) in &view.endpoints {
-        rest.push(format!(
-            "{} {:?}",
-            rename(name),
-            endpoint.queue.iter().map(&mut rename).collect::<Vec<_>>()
-        ));
-    }
-    for (name, state) in &view.notifications {
-        let queue: Vec<_> = state.queue.iter().map(&mut rename).collect();
-        rest.push(format!("{} {:?} {queue:?}", rename(name), state.word));
-    }
-    for (name, state) in &view.contexts {
-        let calls: Vec<_> = state.calls.iter().map(&mut rename).collect();
-        rest.push(format!(
-            "{} {} {:?} {calls:?}",
-            rename(name),
-            state.active,
-            state.thread.as_ref().map(&mut rename)
-        ));
-    }
-    for (reply, caller) in &view.callers {
-        rest.push(format!("{} {}", rename(reply), rename(caller)));
-    }
-    rest.sort();
-    rest.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// All operations on a small system, with all small arguments.
@@ -250,6 +199,38 @@ fn ops(small: Small) -> Vec<Op> {
             }
             for label in [label::TCB_SUSPEND, label::TCB_RESUME] {
                 ops.push(Op::invoke(thread, label, &[], &[]));
+            }
+            ops.push(Op::plain(syscall::YIELD, 0, 0));
+        }
+        Small::Calls => {
+            let [endpoint, badged, server, reply, other, other_reply, context] = slots[..] else {
+                unreachable!("seven slots")
+            };
+            for cap in [endpoint, badged] {
+                for length in [0, 2, 4, 5] {
+                    ops.push(Op { words: (1..=length).collect(), ..Op::plain(syscall::CALL, cap, 0) });
+                }
+            }
+            ops.push(Op { caps: vec![badged], ..Op::plain(syscall::CALL, endpoint, 0) });
+            for with in [reply, other_reply] {
+                for length in [0, 4, 5] {
+                    let words = (1..=length).collect();
+                    ops.push(Op { words, ..Op::plain(syscall::REPLY_RECV, endpoint, with) });
+                }
+                ops.push(Op::plain(syscall::RECV, endpoint, with));
+                ops.push(Op::plain(syscall::SEND, with, 0));
+            }
+            for thread in [server, other] {
+                for priority in [199, 201] {
+                    ops.push(Op::invoke(thread, label::TCB_SET_PRIORITY, &[priority], &[slot::INIT_TCB]));
+                }
+                ops.push(Op::invoke(context, label::SCHED_CONTEXT_BIND, &[], &[thread]));
+                ops.push(Op::invoke(thread, label::TCB_SUSPEND, &[], &[]));
+                ops.push(Op::invoke(thread, label::TCB_RESUME, &[], &[]));
+            }
+            ops.push(Op::invoke(context, label::SCHED_CONTEXT_UNBIND, &[], &[]));
+            for at in [endpoint, reply] {
+                ops.push(cnode(label::CNODE_DELETE, &[at, DEPTH]));
             }
             ops.push(Op::plain(syscall::YIELD, 0, 0));
         }

@@ -3,16 +3,18 @@
 //! The kernel held against its specification.
 //!
 //! [`abstraction`] says which state of the specification the kernel's memory means. [`lockstep`] does the same operation
-//! on both and compares. Operations come from [`random`] choices, or from [`explore`], which tries all of them.
+//! on both and compares; [`ways`] compares two ways in the kernel. Operations come from [`random`] choices, or from [`explore`], which tries all of them.
 //!
 //! Nothing here knows how the kernel does anything, except `abstraction`.
 
 #![forbid(unsafe_code)]
 
 pub mod abstraction;
+pub mod canonical;
 pub mod explore;
 pub mod lockstep;
 pub mod random;
 pub mod script;
 pub mod stage;
 pub mod view;
+pub mod ways;

@@ -128,8 +128,9 @@ fn explored(small: Small, arguments: &Arguments) -> Row {
     let result = explore(small, arguments.depth, Duration::from_secs(arguments.explore_seconds));
     let (covered, failure) = match result {
         Ok(found) => {
+            let how = if found.is_complete { "all states that there are, after" } else { "all sequences of" };
             let all = format!(
-                "all sequences of {} operations; {} states, {} transitions",
+                "{how} {} operations; {} states, {} transitions",
                 found.depth, found.states, found.transitions
             );
             (format!("{all}; {}", covered(&found.coverage)), None)
@@ -148,7 +149,7 @@ fn random(subject: Subject, preempt_every: Option<u64>, check_theorems: bool, ru
     };
     let how = match (preempt_every, check_theorems) {
         (Some(_), _) => ", interrupted at each preemption point",
-        (None, true) => ", theorems' invariants of each state",
+        (None, true) => ", the theorems' invariants at the end",
         (None, false) => "",
     };
     Row { link: format!("random: {subject:?}{how}"), covered, failure, time: start.elapsed() }
@@ -158,6 +159,9 @@ fn covered(coverage: &Coverage) -> String {
     let mut text = format!("{} operations compared", coverage.compared);
     if coverage.interrupted > 0 {
         text += &format!(", {} of them interrupted", coverage.interrupted);
+    }
+    if coverage.both_ways > 0 {
+        text += &format!(", {} of them by the short way and by the general path", coverage.both_ways);
     }
     for (what, count) in &coverage.open {
         text += &format!("; not compared: {count} ({what})");

@@ -7,7 +7,7 @@
 
 use keel_abi::aarch64::object as arch_object;
 use keel_abi::{label, object, slot};
-use keel_kernel::host::world::World;
+use keel_kernel::host::world::{Thread, World};
 
 /// A system and what operations on it can name.
 pub struct Stage {
@@ -32,6 +32,8 @@ pub fn large() -> Stage {
     }
     world.passive_thread(200);
     world.make(object::SCHED_CONTEXT, 8);
+    server(&mut world);
+    server(&mut world);
     for badge in [0, 5] {
         let endpoint = world.endpoint();
         world.mint(endpoint, 15, badge + 1);
@@ -73,12 +75,14 @@ pub enum Small {
     Rendezvous,
     /// A thread without time, a notification that lends some, an endpoint: signals and bound notifications.
     Signals,
+    /// Two threads that call a server, which has no time of its own: contexts that travel, and the short way.
+    Calls,
 }
 
 impl Small {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Derivation, Self::Memory, Self::Containers, Self::Rendezvous, Self::Signals];
+    pub const ALL: [Self; 6] =
+        [Self::Derivation, Self::Memory, Self::Containers, Self::Rendezvous, Self::Signals, Self::Calls];
 
     /// Its name in words.
     #[must_use]
@@ -89,7 +93,14 @@ impl Small {
             Self::Containers => "containers",
             Self::Rendezvous => "rendezvous",
             Self::Signals => "signals",
+            Self::Calls => "calls",
         }
+    }
+
+    /// Whether its operations treat all the slots that they name alike.
+    #[must_use]
+    pub const fn is_symmetric(self) -> bool {
+        matches!(self, Self::Derivation | Self::Memory | Self::Containers)
     }
 
     /// The system.
@@ -119,10 +130,26 @@ impl Small {
                 world.configure(context, (10_000, 10_000), 0, 0);
                 vec![thread.cap, notification, context, endpoint, thread.reply]
             }
+            Self::Calls => {
+                let other = world.thread(200);
+                let (server, endpoint) = server(&mut world);
+                let badged = world.mint(endpoint, 15, 7);
+                vec![endpoint, badged, server.cap, server.reply, other.cap, other.reply, server.sched_context]
+            }
         };
         lower_root_task(&mut world);
         Stage { world, slots }
     }
+}
+
+/// A server that waits at an endpoint without time of its own.
+fn server(world: &mut World) -> (Thread, u64) {
+    let (server, endpoint) = (world.thread(255), world.endpoint());
+    world.run(server.tcb);
+    world.recv(endpoint, server.reply);
+    world.must(server.sched_context, label::SCHED_CONTEXT_UNBIND, &[], &[]);
+    world.must(server.cap, label::TCB_SET_PRIORITY, &[200], &[slot::INIT_TCB]);
+    (server, endpoint)
 }
 
 /// A world in which nothing is checked, so that setting up is quick: it is the same each time.

@@ -232,6 +232,12 @@ pub trait Arch: Sized + 'static {
     ) {
         self.switch_to(store, to, Some(vspace));
     }
+    /// Whether the kernel may take its short way ([`crate::ipc::fastpath`]). No machine has a reason to refuse; the
+    /// host does, to compare that way with the general path.
+    #[inline(always)]
+    fn allows_short_way(&self) -> bool {
+        true
+    }
     /// The kernel idles: no thread's address space or registers are in use.
     fn switch_to_idle(&mut self, store: &mut Store<Self>);
     /// Registers of `tcb` that may live in the machine (FPU, thread-local storage) are brought into the TCB.

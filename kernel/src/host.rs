@@ -14,6 +14,7 @@
 pub mod check;
 pub mod monkey;
 pub mod random;
+mod snapshot;
 pub mod world;
 
 use crate::Kernel;
@@ -40,7 +41,7 @@ pub const TIMER_IRQ: Irq = Irq(27);
 pub const TIMER_KHZ: u64 = 16_000;
 
 /// The machine.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Host {
     /// The clock.
     now: Ticks,
@@ -58,6 +59,10 @@ pub struct Host {
     polls: u64,
     /// Which of them are answered with yes in any case.
     preempt_every: Option<u64>,
+    /// Whether the kernel has to take the general path for everything.
+    is_general: bool,
+    /// How often the kernel went the short way to its end.
+    short_ways: u64,
     /// What runs.
     loaded: Option<Loaded>,
     /// Whose FPU registers are in the machine.
@@ -148,6 +153,17 @@ impl Host {
     #[must_use]
     pub const fn polls(&self) -> u64 {
         self.polls
+    }
+
+    /// From now on the kernel takes the general path for everything.
+    pub const fn forbid_short_way(&mut self) {
+        self.is_general = true;
+    }
+
+    /// How often the kernel went the short way to its end.
+    #[must_use]
+    pub const fn short_ways(&self) -> u64 {
+        self.short_ways
     }
 
     /// What runs; none while idle.
@@ -396,6 +412,21 @@ impl Arch for Host {
         }
         self.loaded = Some(Loaded { tcb, vspace });
         self.fpu_owner = if flags & crate::object::tcb::FLAG_FPU_DISABLED == 0 { Some(tcb) } else { None };
+    }
+
+    fn switch_between(
+        &mut self,
+        store: &mut Store<Self>,
+        _from: Ref<Tcb>,
+        to: Ref<Tcb>,
+        vspace: (Ref<Table>, Asid),
+    ) {
+        self.short_ways += 1;
+        self.switch_to(store, to, Some(vspace));
+    }
+
+    fn allows_short_way(&self) -> bool {
+        !self.is_general
     }
 
     fn switch_to_idle(&mut self, _store: &mut Store<Self>) {

@@ -265,6 +265,21 @@ impl<A: Arch> Store<A> {
     }
 }
 
+/// On the host: another memory with the same contents.
+#[cfg(any(test, feature = "host"))]
+impl<A: Arch> Clone for Store<A>
+where
+    A::Memory: Clone,
+{
+    fn clone(&self) -> Self {
+        Self { memory: self.memory.clone() }
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        self.memory.clone_from(&source.memory);
+    }
+}
+
 /// The most that is cleared between two preemption points.
 pub const CLEAR_CHUNK_BYTES: u64 = 4096;
 

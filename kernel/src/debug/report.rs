@@ -53,6 +53,7 @@ pub const BURST: u32 = 16;
 pub const REGAIN_US: u64 = 100_000;
 
 /// How many lines about refusals may still be printed.
+#[cfg_attr(any(test, feature = "host"), derive(Clone))]
 #[derive(Debug)]
 pub struct Limit {
     /// Lines that may still be printed.

@@ -66,18 +66,18 @@ impl Survey {
         let regions = kernel.store.memory().regions().collect();
         let mut survey = Self { regions, ..Self::default() };
         for region in survey.regions.clone() {
-            survey.add(&kernel.store, region);
+            survey.add(kernel, region);
         }
         survey
     }
 
     /// Adds what lives in `region`.
-    fn add(&mut self, store: &Store<Host>, region: Region) {
+    fn add(&mut self, kernel: &mut Kernel<Host>, region: Region) {
         match region.kind {
-            Kind::Slots => self.add_slots(store, named(&region), region.bytes / size_of::<Slot>() as u64),
+            Kind::Slots => self.add_slots(kernel, named(&region), region.bytes / size_of::<Slot>() as u64),
             Kind::Tcb => {
                 let tcb: Ref<Tcb> = named(&region);
-                self.add_slots(store, tcb.slot(TcbSlot::CSpace), TCB_SLOTS);
+                self.add_slots(kernel, tcb.slot(TcbSlot::CSpace), TCB_SLOTS);
                 self.tcbs.push(tcb);
             }
             Kind::Endpoint => self.endpoints.push(named(&region)),
@@ -89,10 +89,17 @@ impl Survey {
         }
     }
 
-    /// Adds those of `count` slots that hold something.
-    fn add_slots(&mut self, store: &Store<Host>, first: Ref<Slot>, count: u64) {
-        let slots = (0..count).map(|index| first.nth(index));
-        self.slots.extend(slots.filter(|&slot| !store[slot].is_empty()));
+    /// Adds those of `count` slots that hold something. Most slots are empty: long stretches of them are skipped.
+    fn add_slots(&mut self, kernel: &mut Kernel<Host>, first: Ref<Slot>, count: u64) {
+        const STRETCH: u64 = 64;
+        for start in (0..count).step_by(STRETCH as usize) {
+            let stretch = start..count.min(start + STRETCH);
+            let bytes = (stretch.end - start) * size_of::<Slot>() as u64;
+            if !kernel.store.memory().is_clear(first.nth(start).address(), bytes) {
+                let slots = stretch.map(|index| first.nth(index));
+                self.slots.extend(slots.filter(|&slot| !kernel.store[slot].is_empty()));
+            }
+        }
     }
 
     /// Whether an object of type `T` begins at `object`.

@@ -50,7 +50,7 @@ const INSTRUCTION_BYTES: u64 = 4;
 /// How often one system call may be repeated before the world gives up on it.
 const MOST_REPETITIONS: u64 = 20_000;
 
-/// A kernel and its user level.
+/// A kernel and its user level. A copy is another system in the same state.
 pub struct World {
     /// The kernel.
     pub kernel: Kernel<Host>,
@@ -61,11 +61,11 @@ pub struct World {
     /// The largest untyped of device memory.
     pub devices: CPtr,
     /// The slot that is given out next.
-    next_free: CPtr,
+    pub(super) next_free: CPtr,
     /// Whether each entry is followed by a check.
-    checks: bool,
+    pub(super) checks: bool,
     /// Where each thread's last system call instruction stands.
-    trapped_at: BTreeMap<Ref<Tcb>, u64>,
+    pub(super) trapped_at: BTreeMap<Ref<Tcb>, u64>,
 }
 
 /// A thread that the world made, with what belongs to it.

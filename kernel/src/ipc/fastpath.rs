@@ -74,6 +74,9 @@ impl<A: Arch> Kernel<A> {
     /// Does the system call that `thread`, which is current, has executed, if it is a usual one.
     #[inline(always)]
     pub(crate) fn try_fastpath(&mut self, thread: Ref<Tcb>, number: u64) -> Way {
+        if !self.arch.allows_short_way() {
+            return Way::General;
+        }
         match number.cast_signed() {
             syscall::CALL if self.is_quiet() => self.call_directly(thread),
             syscall::REPLY_RECV if self.is_quiet() => Way::of(self.fast_reply_recv(thread)),

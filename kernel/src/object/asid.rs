@@ -57,6 +57,7 @@ pub struct AsidPool {
 const _: () = assert!(size_of::<AsidPool>() == 1 << bits::ASID_POOL);
 
 /// All pools, by number.
+#[cfg_attr(any(test, feature = "host"), derive(Clone))]
 pub struct AsidPools<A: Arch> {
     /// Pool by number.
     pools: [Option<Ref<AsidPool>>; MAX_POOLS],

@@ -48,6 +48,7 @@ impl Entry {
 }
 
 /// The timetable and where in it we are.
+#[cfg_attr(any(test, feature = "host"), derive(Clone))]
 pub struct DomainSchedule {
     /// The timetable.
     entries: [Entry; ENTRIES],

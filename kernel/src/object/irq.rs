@@ -38,6 +38,7 @@ use keel_abi::label::{IRQ_ACK_IRQ, IRQ_CLEAR_IRQ_HANDLER, IRQ_ISSUE_IRQ_HANDLER,
 pub const MAX_IRQS: usize = 1024;
 
 /// Which interrupts have handlers, and where the kernel keeps the notifications they signal.
+#[cfg_attr(any(test, feature = "host"), derive(Clone))]
 pub struct Interrupts {
     /// The first of the kernel's slots, one for each interrupt.
     slots: Ref<Slot>,

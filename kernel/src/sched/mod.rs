@@ -62,6 +62,7 @@ pub enum Pending {
 }
 
 /// What belongs to one core.
+#[cfg_attr(any(test, feature = "host"), derive(Clone))]
 pub struct Core {
     /// The running thread; none when the core idles.
     pub current: Option<Ref<Tcb>>,

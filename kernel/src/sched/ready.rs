@@ -55,6 +55,7 @@ struct Domain {
 }
 
 /// The ready queues of a core.
+#[cfg_attr(any(test, feature = "host"), derive(Clone))]
 pub struct ReadyQueues {
     /// By domain.
     domains: [Domain; DOMAINS],

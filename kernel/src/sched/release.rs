@@ -31,6 +31,7 @@ pub const RELEASES_PER_ENTRY: u32 = 8;
 pub const NEVER: Ticks = Ticks(u64::MAX);
 
 /// The release queue of a core.
+#[cfg_attr(any(test, feature = "host"), derive(Clone))]
 pub struct ReleaseQueue {
     /// The tree.
     root: Option<Ref<Tcb>>,

@@ -70,6 +70,8 @@ pub struct CheckedMemory {
     live: BTreeMap<u64, Region>,
     /// The region of the last access: most accesses are near each other.
     last: Cell<Option<Region>>,
+    /// The pages that were ever accessed; the others are zero. A copy copies only these.
+    touched: Box<[Cell<bool>]>,
 }
 
 impl CheckedMemory {
@@ -89,6 +91,7 @@ impl CheckedMemory {
             start: base.0.wrapping_add(window),
             live: BTreeMap::new(),
             last: Cell::new(None),
+            touched: vec![Cell::new(false); layout.size() / ALIGNMENT].into(),
         }
     }
 
@@ -122,11 +125,49 @@ impl CheckedMemory {
         address.0.checked_sub(self.start).is_some_and(|offset| offset <= size && bytes <= size - offset)
     }
 
+    /// Whether backed memory is all zero. Looking is no access.
+    #[must_use]
+    pub fn is_clear(&self, address: KernelAddr, bytes: u64) -> bool {
+        assert!(self.is_backed(address, bytes), "{address:x?} (+{bytes:#x}) is not memory");
+        let offset = (address.0 - self.start) as usize;
+        let pages = offset / ALIGNMENT..(offset + bytes as usize).div_ceil(ALIGNMENT);
+        let mut touched = pages.filter(|page| self.touched[*page].get());
+        touched.all(|page| {
+            let (start, end) =
+                ((page * ALIGNMENT).max(offset), ((page + 1) * ALIGNMENT).min(offset + bytes as usize));
+            // SAFETY: in bounds of the allocation, which is initialised; references to it that are out are shared,
+            // because the store that owns `self` is borrowed.
+            let bytes =
+                unsafe { std::slice::from_raw_parts(self.pointer.as_ptr().wrapping_add(start), end - start) };
+            // Without a way out in the middle the compiler looks at many bytes at once.
+            bytes.iter().fold(0, |all, byte| all | byte) == 0
+        })
+    }
+
+    /// The word at an aligned address of backed memory, whatever is there. Looking is no access.
+    #[must_use]
+    pub fn word(&self, address: KernelAddr) -> u64 {
+        assert!(self.is_backed(address, 8) && address.0.is_multiple_of(8), "{address:x?} is no word");
+        let offset = (address.0 - self.start) as usize;
+        // SAFETY: in bounds of the allocation, which is initialised and aligned; nobody writes meanwhile, because the
+        // store that owns `self` is borrowed.
+        unsafe { self.pointer.as_ptr().wrapping_add(offset).cast::<u64>().read() }
+    }
+
     /// The host's pointer to backed memory.
     fn at(&self, address: KernelAddr, bytes: u64) -> *mut u8 {
         assert!(self.is_backed(address, bytes), "{address:x?} (+{bytes:#x}) is not memory");
+        let offset = (address.0 - self.start) as usize;
+        for page in offset / ALIGNMENT..=(offset + bytes.max(1) as usize - 1) / ALIGNMENT {
+            self.touched[page].set(true);
+        }
         // By M2 derived from the one pointer; in bounds by the line above.
-        self.pointer.as_ptr().wrapping_add((address.0 - self.start) as usize)
+        self.pointer.as_ptr().wrapping_add(offset)
+    }
+
+    /// Page `number` of the allocation.
+    const fn page(&self, number: usize) -> *mut u8 {
+        self.pointer.as_ptr().wrapping_add(number * ALIGNMENT)
     }
 
     /// Backed memory as bytes.
@@ -141,6 +182,36 @@ impl CheckedMemory {
     fn require_dead(&self, address: KernelAddr, bytes: u64) {
         if let Some(region) = self.regions_within(address, bytes).next() {
             panic!("{address:x?} (+{bytes:#x}) overlaps the live {region:x?}");
+        }
+    }
+}
+
+/// A copy is another memory with the same contents and the same things alive in it.
+impl Clone for CheckedMemory {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(0, PhysAddr(0), self.layout.size() as u64);
+        copy.clone_from(self);
+        copy
+    }
+
+    fn clone_from(&mut self, source: &Self) {
+        if self.layout != source.layout {
+            *self = Self::new(0, PhysAddr(0), source.layout.size() as u64);
+        }
+        self.start = source.start;
+        self.live.clone_from(&source.live);
+        self.last.set(None);
+        for (number, (mine, theirs)) in self.touched.iter().zip(&source.touched).enumerate() {
+            if theirs.get() {
+                // SAFETY: both pages are in bounds of allocations of one size that are different, being those of
+                // two values; both are initialised, and no reference into either lives, as in `bytes_mut`: the
+                // stores that own `self` and `source` are borrowed, and references out of `source` are shared.
+                unsafe { self.page(number).copy_from_nonoverlapping(source.page(number), ALIGNMENT) };
+            } else if mine.get() {
+                // SAFETY: as above.
+                unsafe { self.page(number).write_bytes(0, ALIGNMENT) };
+            }
+            mine.set(theirs.get());
         }
     }
 }
@@ -207,8 +278,7 @@ unsafe impl Memory for CheckedMemory {
         if kind != Kind::Frame {
             // Under Miri, which is slow, only the beginning is looked at.
             let looked_at = if cfg!(miri) { bytes.min(64) } else { bytes };
-            let is_clear = self.bytes_mut(address, looked_at).iter().all(|&byte| byte == 0);
-            assert!(is_clear, "{region:x?} is made from memory that is not clear");
+            assert!(self.is_clear(address, looked_at), "{region:x?} is made from memory that is not clear");
         }
         self.live.insert(address.0, region);
     }
