@@ -134,10 +134,18 @@ pub trait Arch: Sized + 'static {
     /// Whether a page table becomes the root of an address space by assigning an identifier to it, so that roots
     /// have no type of their own. A root is then a table that is mapped for good.
     const TABLES_ARE_ROOTS: bool;
+    /// Whether the tables of each level have a type of their own, and are hooked in at that level alone.
+    const TABLES_HAVE_LEVELS: bool = false;
     /// The attributes with which the root task's image is mapped: ordinary memory, executable (`boot.md` §3).
     const IMAGE_ATTRIBUTES: u64;
     /// The same for its IPC buffer and BootInfo: not executable where the machine can say so.
     const DATA_ATTRIBUTES: u64;
+    /// Levels of tables for devices' accesses, as BootInfo tells them (`boot.md` §2).
+    const IO_PAGE_TABLE_LEVELS: u64 = 0;
+    /// Whether the root task's capabilities to the cores' time come before those to its tables (`boot.md` §1.1).
+    const SCHED_CONTROL_FIRST: bool = false;
+    /// Whether a thread can set its own thread-local storage register by a call (`syscalls.md` §13).
+    const HAS_TLS_CALL: bool = false;
 
     // --- registers -------------------------------------------------------------------------------------------
 
@@ -185,8 +193,8 @@ pub trait Arch: Sized + 'static {
 
     /// What the entry `raw` of a table at `level` holds.
     fn entry(raw: u64, level: u8) -> Entry;
-    /// The entry for a table.
-    fn table_entry(table: PhysAddr) -> u64;
+    /// The entry for a table, with the attributes of its Map.
+    fn table_entry(table: PhysAddr, attributes: u64) -> u64;
     /// The entry for a page of `level`.
     fn page_entry(page: PhysAddr, level: u8, rights: VmRights, attributes: u64) -> u64;
     /// Whether `entry` lets user level read and write.
@@ -301,10 +309,10 @@ pub enum TakenInterrupt {
 /// The operations on frames and tables that are the same on all machines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PagingLabel {
-    /// Map a table.
-    TableMap,
-    /// Unmap a table.
-    TableUnmap,
+    /// Map a table of this level, as its capability tells it ([`crate::cap::TableCap::level`]).
+    TableMap(u8),
+    /// Unmap a table of this level.
+    TableUnmap(u8),
     /// Map a frame.
     PageMap,
     /// Unmap a frame.

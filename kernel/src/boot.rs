@@ -152,9 +152,14 @@ pub fn boot<A: Arch>(kernel: &mut Kernel<A>, input: &BootInput) -> Result<Booted
     kernel.interrupts.adopt_slots(&mut kernel.store);
     let mut root = RootTask::make(kernel, input, layout, sizes, objects)?;
     root.provide_fixed();
+    if A::SCHED_CONTROL_FIRST {
+        root.provide_sched_control()?;
+    }
     root.provide_tables()?;
     root.provide_extra()?;
-    root.provide_sched_control()?;
+    if !A::SCHED_CONTROL_FIRST {
+        root.provide_sched_control()?;
+    }
     root.provide_image()?;
     let booted = root.provide_untypeds(&memory);
     root.finish_info();
@@ -285,10 +290,11 @@ impl<'a, A: Arch> RootTask<'a, A> {
                 let table = self.objects.tables.nth(number);
                 number += 1;
                 let place = self.kernel.walk(self.objects.vspace, address);
-                let raw = A::table_entry(Store::<A>::physical(table.address()));
+                let raw = A::table_entry(Store::<A>::physical(table.address()), 0);
                 self.kernel.write_entry(place, raw);
                 let mapping = Mapping { asid: ROOT_ASID, address, ..Mapping::NONE };
-                self.provide_next(Cap::Table(TableCap { table, level: 0, mapping }))?;
+                let level = if A::TABLES_HAVE_LEVELS { level } else { 0 };
+                self.provide_next(Cap::Table(TableCap { table, level, mapping }))?;
             }
         }
         self.set_info_slots(offset_of!(BootInfo, user_image_paging), first);
@@ -370,6 +376,7 @@ impl<'a, A: Arch> RootTask<'a, A> {
         let (info, store) = (self.info(), &mut self.kernel.store);
         info.set(store, offset_of!(BootInfo, extra_len), self.input.extra_bytes());
         info.set(store, offset_of!(BootInfo, num_nodes), Options::BUILD.cores);
+        info.set(store, offset_of!(BootInfo, num_io_pt_levels), A::IO_PAGE_TABLE_LEVELS);
         info.set(store, offset_of!(BootInfo, ipc_buffer), self.layout.ipc_buffer.0);
         let radix = self.sizes.radix;
         info.set(store, offset_of!(BootInfo, init_thread_cnode_size_bits), radix.into());

@@ -7,7 +7,7 @@
 
 use crate::Kernel;
 use crate::arch::Arch;
-use crate::cap::{Cap, tag};
+use crate::cap::{Cap, RawCap, tag};
 use crate::ipc::fault::Fault;
 use crate::object::Tcb;
 use crate::object::tcb::NAME_BYTES;
@@ -72,8 +72,14 @@ impl<A: Arch> Kernel<A> {
                 self.arch.halt();
             }
             syscall::DEBUG_CAP_IDENTIFY => {
-                let tag = self.lookup_cap(thread, argument).map_or(0, |slot| self.store[slot].raw.tag());
-                let shown = if tag == tag::VSPACE && A::TABLES_ARE_ROOTS { tag::PAGE_TABLE } else { tag };
+                let found = self.lookup_cap(thread, argument);
+                let raw = found.map_or(RawCap::NULL, |slot| self.store[slot].raw);
+                let shown = match raw.into() {
+                    Cap::VSpace(_) if A::TABLES_ARE_ROOTS => tag::PAGE_TABLE,
+                    // The tags of the levels above are the next odd numbers.
+                    Cap::Table(table) => tag::PAGE_TABLE + 2 * table.level,
+                    _ => raw.tag(),
+                };
                 self.store[thread].registers.words[A::REGISTERS.capability] = u64::from(shown);
             }
             syscall::DEBUG_SNAPSHOT => {

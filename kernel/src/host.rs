@@ -370,7 +370,7 @@ impl Arch for Host {
         }
     }
 
-    fn table_entry(table: PhysAddr) -> u64 {
+    fn table_entry(table: PhysAddr, _attributes: u64) -> u64 {
         table.0 | ENTRY_VALID
     }
 
@@ -467,8 +467,8 @@ impl Arch for Host {
 
     fn paging_label(label: u64) -> Option<PagingLabel> {
         match label {
-            label::PAGE_TABLE_MAP => Some(PagingLabel::TableMap),
-            label::PAGE_TABLE_UNMAP => Some(PagingLabel::TableUnmap),
+            label::PAGE_TABLE_MAP => Some(PagingLabel::TableMap(0)),
+            label::PAGE_TABLE_UNMAP => Some(PagingLabel::TableUnmap(0)),
             label::PAGE_MAP => Some(PagingLabel::PageMap),
             label::PAGE_UNMAP => Some(PagingLabel::PageUnmap),
             label::PAGE_GET_ADDRESS => Some(PagingLabel::PageGetAddress),

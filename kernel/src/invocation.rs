@@ -158,11 +158,14 @@ impl<A: Arch> Kernel<A> {
             ) => self.act(self.decode_frame(frame, label, message), |kernel, operation| {
                 kernel.perform_frame(*operation, message)
             }),
-            (Cap::Table(table), Some(label @ (PagingLabel::TableMap | PagingLabel::TableUnmap))) => self
+            (
+                Cap::Table(table),
+                Some(label @ (PagingLabel::TableMap(level) | PagingLabel::TableUnmap(level))),
+            ) if level == table.level => self
                 .act(self.decode_table(table, label, message), |kernel, operation| {
                     kernel.perform_table(*operation)
                 }),
-            (Cap::VSpace(_), Some(label @ (PagingLabel::TableMap | PagingLabel::TableUnmap)))
+            (Cap::VSpace(_), Some(label @ (PagingLabel::TableMap(_) | PagingLabel::TableUnmap(_))))
                 if A::TABLES_ARE_ROOTS =>
             {
                 Ok(Err(self.refuse_root(label, message)))

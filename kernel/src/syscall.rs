@@ -127,12 +127,25 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
-    /// A number that is none of the interface's eleven: a debug call, or a fault.
+    /// A number that is none of the interface's eleven: a debug call, a machine's call, or a fault.
     fn handle_other_syscall(&mut self, thread: Ref<Tcb>, number: u64) {
+        if A::HAS_TLS_CALL && number.cast_signed() == syscall::SET_TLS_BASE {
+            return self.set_own_tls_base(thread);
+        }
         if cfg!(debug_assertions) && self.debug_call(thread, number.cast_signed()) {
             return;
         }
         self.handle_fault(Fault::UnknownSyscall { number });
+    }
+
+    /// SetTLSBase: a value that the register cannot hold is ignored.
+    fn set_own_tls_base(&mut self, thread: Ref<Tcb>) {
+        let base = self.register(thread, A::REGISTERS.capability);
+        if self.check_budget() && A::sanitise(A::REGISTERS.tls, base) == base {
+            self.store[thread].registers.words[A::REGISTERS.tls] = base;
+            self.arch.load_live_registers(&mut self.store, thread);
+        }
+        self.schedule();
     }
 
     /// `thread` was preempted in the middle of a call that it will repeat; what preempted it is dealt with.

@@ -16,11 +16,11 @@
 
 use crate::Kernel;
 use crate::arch::{Arch, Entry, PageCheck, PagingLabel};
-use crate::cap::{Cap, FrameCap, Mapping, Rights, VSpaceCap, page_bits};
+use crate::cap::{Cap, FrameCap, Mapping, Rights, VSpaceCap};
 use crate::cspace::Slot;
-use crate::error::{Error, LookupFailure};
+use crate::error::Error;
 use crate::invocation::{Message, Preempted};
-use crate::object::table::Place;
+use crate::object::table::{Place, missing_table};
 use crate::store::{Kind, Ref, Store};
 use crate::units::{PhysAddr, VirtAddr};
 
@@ -101,12 +101,12 @@ impl<A: Arch> Kernel<A> {
             }
             PageCheck::Place if frame.mapping.is_some() => check_same_place(&frame.mapping, space, address),
             PageCheck::Level => {
-                let level = self.walk(space.root, address).level;
-                if level == frame.level {
+                let place = self.walk(space.root, address);
+                if place.level == frame.level {
                     return Ok(());
                 }
-                let failure = LookupFailure::MissingCapability { bits_left: page_bits(level).into() };
-                Err(Error::FailedLookup { source: false, failure })
+                let is_table_in_the_way = A::TABLES_HAVE_LEVELS && place.level < frame.level;
+                Err(if is_table_in_the_way { Error::DeleteFirst } else { missing_table(place) })
             }
             _ => Ok(()),
         }

@@ -3,9 +3,10 @@
 //! Tables of virtual address spaces: walking them, and mapping tables into them.
 //!
 //! A level is counted from below: the entries of a table at level 0 hold the smallest pages, those of level `l`
-//! span `2^(12 + 9·l)` bytes each. The root is at level `LEVELS − 1`. A table has no level of its own: it gets
-//! one by where it is hooked in, which is always the first place that is missing on the way to an address. So
-//! tables are mapped top down.
+//! span `2^(12 + 9·l)` bytes each. The root is at level `LEVELS − 1`. On most machines a table has no level of its
+//! own: it gets one by where it is hooked in, which is always the first place that is missing on the way to an
+//! address. On others each level has its type ([`Arch::TABLES_HAVE_LEVELS`]), and a table waits until those above it
+//! are there. So tables are mapped top down.
 //!
 //! ```text
 //!   root (level 3)                     TableCap.mapping = (ASID, address of the span)
@@ -33,7 +34,7 @@ use crate::arch::{Arch, Entry, PagingLabel};
 use crate::cap::{Cap, Mapping, TableCap, page_bits};
 use crate::cdt;
 use crate::cspace::Slot;
-use crate::error::Error;
+use crate::error::{Error, LookupFailure};
 use crate::invocation::{Message, Preempted};
 use crate::store::{Kind, Ref, Store};
 use crate::units::{PhysAddr, VirtAddr};
@@ -80,6 +81,8 @@ pub enum Invocation {
         table: TableCap,
         /// The entry that will refer to it.
         place: Place,
+        /// The entry's value.
+        raw: u64,
     },
     /// Unhook and empty it.
     Unmap {
@@ -99,9 +102,11 @@ impl<A: Arch> Kernel<A> {
         message: &Message,
     ) -> Result<Invocation, Error> {
         match label {
-            PagingLabel::TableMap => self.decode_table_map(table, message),
-            PagingLabel::TableUnmap if !cdt::is_final(&self.store, message.slot) => Err(Error::RevokeFirst),
-            PagingLabel::TableUnmap => Ok(Invocation::Unmap { slot: message.slot, table }),
+            PagingLabel::TableMap(_) => self.decode_table_map(table, message),
+            PagingLabel::TableUnmap(_) if !cdt::is_final(&self.store, message.slot) => {
+                Err(Error::RevokeFirst)
+            }
+            PagingLabel::TableUnmap(_) => Ok(Invocation::Unmap { slot: message.slot, table }),
             _ => Err(Error::IllegalOperation),
         }
     }
@@ -114,18 +119,25 @@ impl<A: Arch> Kernel<A> {
             return Err(Error::InvalidCapability(0));
         }
         let space = self.assigned_space(space, 1)?;
-        let address = VirtAddr(self.argument(message, 0));
+        let mut address = VirtAddr(self.argument(message, 0));
+        if A::TABLES_HAVE_LEVELS {
+            address = VirtAddr(address.0 >> page_bits(table.level + 1) << page_bits(table.level + 1));
+        }
         if address.0 > A::USER_TOP {
             return Err(Error::InvalidArgument(0));
         }
         self.check_space(space, 1)?;
         let place = self.walk(space.root, address);
-        if place.level == 0 || self.entry(place) != Entry::Empty {
+        if A::TABLES_HAVE_LEVELS && place.level > table.level + 1 {
+            return Err(missing_table(place));
+        }
+        if place.level <= table.level || self.entry(place) != Entry::Empty {
             return Err(Error::DeleteFirst);
         }
         let address = VirtAddr(address.0 >> page_bits(place.level) << page_bits(place.level));
         let mapping = Mapping { asid: space.asid, address, ..Mapping::NONE };
-        Ok(Invocation::Map { slot: message.slot, table: TableCap { mapping, ..table }, place })
+        let raw = A::table_entry(Store::<A>::physical(table.table.address()), self.argument(message, 1));
+        Ok(Invocation::Map { slot: message.slot, table: TableCap { mapping, ..table }, place, raw })
     }
 
     /// Why a root, where it is a table that is mapped for good, can be neither mapped nor unmapped
@@ -133,8 +145,8 @@ impl<A: Arch> Kernel<A> {
     pub(crate) fn refuse_root(&self, label: PagingLabel, message: &Message) -> Error {
         let is_whole = message.length >= 2 && self.extra_cap(message, 0).is_ok();
         match label {
-            PagingLabel::TableMap if is_whole => Error::InvalidCapability(0),
-            PagingLabel::TableMap => Error::TruncatedMessage,
+            PagingLabel::TableMap(_) if is_whole => Error::InvalidCapability(0),
+            PagingLabel::TableMap(_) => Error::TruncatedMessage,
             _ => Error::RevokeFirst,
         }
     }
@@ -142,8 +154,8 @@ impl<A: Arch> Kernel<A> {
     /// Performs an operation on a page table.
     pub fn perform_table(&mut self, operation: Invocation) -> Result<u64, Preempted> {
         match operation {
-            Invocation::Map { slot, table, place } => {
-                self.write_entry(place, A::table_entry(Store::<A>::physical(table.table.address())));
+            Invocation::Map { slot, table, place, raw } => {
+                self.write_entry(place, raw);
                 self.store[slot].raw = Cap::Table(table).into();
             }
             Invocation::Unmap { slot, table } => {
@@ -242,6 +254,12 @@ impl<A: Arch> Kernel<A> {
         self.store[place.table].entries[place.index % TABLE_ENTRIES] = raw;
         self.arch.entry_written(place.table, place.index as u64);
     }
+}
+
+/// The refusal of who needs a table below `place`, where the walk has ended.
+pub(super) fn missing_table(place: Place) -> Error {
+    let failure = LookupFailure::MissingCapability { bits_left: page_bits(place.level).into() };
+    Error::FailedLookup { source: false, failure }
 }
 
 #[cfg(test)]
