@@ -280,6 +280,10 @@ pub trait Arch: Sized + 'static {
     fn derive_cap(cap: RawCap) -> Option<RawCap>;
     /// Whether two machine capabilities are to the same object.
     fn same_object(a: RawCap, b: RawCap) -> bool;
+    /// Whether `parent` is a machine capability that gives out such as `child`.
+    fn gives_out(_parent: RawCap, _child: RawCap) -> bool {
+        false
+    }
     /// Whether machine capability `child` is one that IRQControl gave out.
     fn child_of_irq_control(child: RawCap) -> bool;
     /// The badge of a machine capability that follows the rules of badges (`semantics.md` §2).

@@ -289,7 +289,7 @@ pub fn is_final<A: Arch>(store: &Store<A>, slot: Ref<Slot>) -> bool {
 fn same_region<A: Arch>(parent: RawCap, child: RawCap) -> bool {
     match parent.tag() {
         tag::UNTYPED | tag::FRAME | tag::IRQ_CONTROL => lies_in::<A>(parent.into(), child.into()),
-        _ => parent.is_same_object::<A>(child),
+        _ => parent.is_same_object::<A>(child) || A::gives_out(parent, child),
     }
 }
 
