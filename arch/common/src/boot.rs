@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! From the device tree to the root task.
+//! From what is known of the machine to the root task.
 
 use crate::cpu::space::{KernelSpace, Layout, RootTask};
 use crate::memory::{MAX_MEMORY, MemoryMap};
 use keel_abi::bootinfo::extra;
-use keel_devicetree::{DeviceTree, Region};
+use keel_devicetree::Region;
 use keel_kernel::Kernel;
 use keel_kernel::arch::Arch;
 use keel_kernel::boot::info::ExtraChunk;
@@ -17,10 +17,12 @@ use keel_kernel::units::{PhysAddr, VirtAddr};
 /// How many regions of devices a kernel can keep.
 pub const MAX_KEPT: usize = 6;
 
-/// What a machine adds to the device tree.
+/// What is known of the machine.
 pub struct Facts<'a> {
-    /// The device tree's bytes, for the root task.
-    pub tree: &'static [u8],
+    /// Its memory.
+    pub memory: MemoryMap,
+    /// What the root task is told besides.
+    pub extra: &'a [ExtraChunk<'a>],
     /// The end of the physical addresses that the kernel's window shows.
     pub window_top: u64,
     /// The end of the physical addresses that user level can have.
@@ -31,17 +33,21 @@ pub struct Facts<'a> {
     pub machine_caps: &'a [(u64, RawCap)],
 }
 
+/// What the root task is told of a device tree: all of it, if the loader has passed one.
+pub fn tree_chunk<'a, L: Layout>(space: &KernelSpace<L>, tree: &'a [u8]) -> Option<ExtraChunk<'a>> {
+    (space.tree_region().size() > 0).then_some(ExtraChunk { id: extra::FDT, content: tree })
+}
+
 /// Divides memory, makes the root task, and says on the console what there is to say.
 pub fn start_root_task<A: Arch, L: Layout>(
     kernel: &mut Kernel<A>,
     space: &mut KernelSpace<L>,
-    tree: &DeviceTree<'_>,
     facts: &Facts<'_>,
     root_task: RootTask,
 ) -> Result<(), BootError> {
     let mut memory = [PhysRegion::default(); MAX_MEMORY];
     let mut count = 0;
-    for &region in MemoryMap::find(tree, facts.window_top).regions() {
+    for &region in facts.memory.regions() {
         match space.map_memory(region) {
             Ok(()) => {
                 memory[count] = physical(region);
@@ -54,7 +60,6 @@ pub fn start_root_task<A: Arch, L: Layout>(
     let own = [space.image(), pages(space.tree_region())];
     let regions = own.iter().chain(facts.kept).copied().map(physical);
     let reserved_count = reserved.iter_mut().zip(regions).map(|(place, region)| *place = region).count();
-    let fdt = ExtraChunk { id: extra::FDT, content: facts.tree };
     let input = BootInput {
         memory: &memory[..count],
         reserved: &reserved[..reserved_count],
@@ -65,7 +70,7 @@ pub fn start_root_task<A: Arch, L: Layout>(
             offset: root_task.offset,
             entry: VirtAddr(root_task.entry),
         },
-        extra: if space.tree_region().size() > 0 { core::slice::from_ref(&fdt) } else { &[] },
+        extra: facts.extra,
         machine_caps: facts.machine_caps,
     };
     let booted = boot(kernel, &input)?;

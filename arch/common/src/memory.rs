@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The memory that the machine has, as the device tree says.
+//! The memory that the machine has, as the device tree or firmware says.
 
 use keel_devicetree::{DeviceTree, Region};
 
@@ -21,12 +21,21 @@ pub struct MemoryMap {
 }
 
 impl MemoryMap {
-    /// Reads the tree. It does not have to list regions in order, nor without overlaps.
+    /// What the device tree says.
     pub fn find(tree: &DeviceTree<'_>, limit: u64) -> Self {
+        Self::of(tree.memory(), tree.reserved(), limit)
+    }
+
+    /// What is in `memory` and not in `reserved`. Regions can come in any order, and overlap.
+    pub fn of(
+        memory: impl Iterator<Item = Region> + Clone,
+        reserved: impl Iterator<Item = Region> + Clone,
+        limit: u64,
+    ) -> Self {
         let mut map = Self { regions: [Region::EMPTY; MAX_MEMORY], count: 0 };
         let mut from = 0;
         while map.count < MAX_MEMORY
-            && let Some(region) = next_memory(tree, from, limit)
+            && let Some(region) = next_memory(memory.clone(), reserved.clone(), from, limit)
         {
             from = region.end();
             if let Some(pages) = region.shrink_to(PAGE_BITS).filter(|pages| pages.size() > 0) {
@@ -44,10 +53,15 @@ impl MemoryMap {
 }
 
 /// The first stretch at or behind `from` that is memory without reservations.
-fn next_memory(tree: &DeviceTree<'_>, from: u64, limit: u64) -> Option<Region> {
+fn next_memory(
+    memory: impl Iterator<Item = Region> + Clone,
+    reserved: impl Iterator<Item = Region> + Clone,
+    from: u64,
+    limit: u64,
+) -> Option<Region> {
     let memory =
-        || tree.memory().filter_map(move |region| Region::between(region.start(), region.end().min(limit)));
-    let reserved = || tree.reserved().filter(|region| region.size() > 0);
+        || memory.clone().filter_map(move |region| Region::between(region.start(), region.end().min(limit)));
+    let reserved = || reserved.clone().filter(|region| region.size() > 0);
     let inside = |address, regions: &mut dyn Iterator<Item = Region>| {
         regions.filter(|region| region.start() <= address && address < region.end()).map(Region::end).max()
     };

@@ -17,9 +17,10 @@ use core::panic::PanicInfo;
 use keel_abi::aarch64::memory::{DEVICE_TOP, DEVICE_TOP_44, WINDOW_BASE};
 use keel_abi::config::Options;
 use keel_abi::slot;
-use keel_arch::boot::{Facts, start_root_task};
+use keel_arch::boot::{Facts, start_root_task, tree_chunk};
 use keel_arch::cpu::home::{Home, next};
 use keel_arch::cpu::space::{KernelSpace, RootTask};
+use keel_arch::memory::MemoryMap;
 use keel_devicetree::DeviceTree;
 use keel_kernel::Kernel;
 
@@ -106,14 +107,16 @@ pub fn boot(mut space: KernelSpace<Layout>, bytes: &'static [u8], root_task: Roo
     let kernel = make_kernel(&mut space, &found, console, firmware);
     let smc = [(slot::SMC, special::smc())];
     let has_smc = Options::BUILD.smc && firmware == Some(Conduit::Smc);
+    let chunk = tree_chunk(&space, bytes);
     let facts = Facts {
-        tree: bytes,
+        memory: MemoryMap::find(&tree, WINDOW_TOP),
+        extra: chunk.as_slice(),
         window_top: WINDOW_TOP,
         device_top: if cpu::physical_bits() < 44 { DEVICE_TOP } else { DEVICE_TOP_44 },
         kept: &found.controller.regions(),
         machine_caps: if has_smc { &smc } else { &[] },
     };
-    if let Err(error) = start_root_task(kernel, &mut space, &tree, &facts, root_task) {
+    if let Err(error) = start_root_task(kernel, &mut space, &facts, root_task) {
         refuse(format_args!("{error}"));
     }
     trap::leave(next(kernel, cpu::wait_for_interrupt))

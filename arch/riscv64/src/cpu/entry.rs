@@ -10,10 +10,11 @@ use crate::plic::Plic;
 use core::fmt::{Arguments, Write};
 use core::panic::PanicInfo;
 use keel_abi::riscv64::memory::{DEVICE_TOP, WINDOW_BASE};
-use keel_arch::boot::{Facts, start_root_task};
+use keel_arch::boot::{Facts, start_root_task, tree_chunk};
 use keel_arch::cpu::home::{Home, next};
 use keel_arch::cpu::space::{KernelSpace, RootTask};
 use keel_arch::lines::Lines;
+use keel_arch::memory::MemoryMap;
 use keel_devicetree::DeviceTree;
 use keel_kernel::Kernel;
 
@@ -67,14 +68,16 @@ pub fn boot(mut space: KernelSpace<Layout>, bytes: &'static [u8], root_task: Roo
     let tree = DeviceTree::new(bytes).unwrap_or_else(|error| refuse(format_args!("{error}")));
     let found = Platform::find(&tree, hart).unwrap_or_else(|error| refuse(format_args!("{error}")));
     let kernel = make_kernel(&mut space, &found);
+    let chunk = tree_chunk(&space, bytes);
     let facts = Facts {
-        tree: bytes,
+        memory: MemoryMap::find(&tree, WINDOW_TOP),
+        extra: chunk.as_slice(),
         window_top: WINDOW_TOP,
         device_top: DEVICE_TOP,
         kept: &found.kept,
         machine_caps: &[],
     };
-    if let Err(error) = start_root_task(kernel, &mut space, &tree, &facts, root_task) {
+    if let Err(error) = start_root_task(kernel, &mut space, &facts, root_task) {
         refuse(format_args!("{error}"));
     }
     trap::leave(next(kernel, cpu::wait_for_interrupt))

@@ -7,6 +7,9 @@
 //!    wrap around the address space.
 //! 3. Each segment's bytes lie in the file, and are no more than its size in memory.
 
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
 use core::fmt;
 use elf::ElfBytes;
 use elf::abi::{EM_AARCH64, EM_RISCV, EM_X86_64, ET_EXEC, PF_X, PT_INTERP, PT_LOAD};
