@@ -49,6 +49,16 @@ const EVERYWHERE: &[Arch] = &[Arch::Aarch64, Arch::Riscv64];
 
 static SYSTEMS: &[System] = &[
     System {
+        name: "adversary",
+        root: "keel-adversary",
+        children: &[],
+        arches: &[Arch::Aarch64],
+        kernel: KernelProfile::Release,
+        options: &["export-pmu=on", "root-cnode-bits=16"],
+        takes_input: false,
+        default_input: None,
+    },
+    System {
         name: "bench",
         root: "keel-bench",
         children: &[],

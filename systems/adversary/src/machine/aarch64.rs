@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! 64-bit Arm: the cycle counter, and the physical timer, which the kernel leaves to user level.
+
+use core::arch::{asm, naked_asm};
+
+use keel::arch::abi::registers::Register;
+use keel::cap::{Cap, Notification, Registers};
+use keel_abi::syscall::WAIT;
+
+use crate::puppet::Call;
+
+/// The interrupt of the physical timer (private interrupt 14).
+pub const ALARM_IRQ: u64 = 30;
+
+/// Instructions executed so far.
+#[inline(always)]
+pub fn now() -> u64 {
+    let now;
+    // SAFETY: a read of a counter that the kernel lets user level read.
+    unsafe { asm!("mrs {}, pmccntr_el0", out(reg) now, options(nomem, nostack, preserves_flags)) };
+    now
+}
+
+/// Waits for a notification; gives the count right behind the system call.
+#[inline(always)]
+pub fn wait(notification: Cap<Notification>) -> u64 {
+    let now;
+    // SAFETY: a system call, which changes no registers but those it returns values in, and a read of the counter.
+    unsafe {
+        asm!("svc #0", "mrs x9, pmccntr_el0", inlateout("x0") notification.cptr().bits() => _,
+            inlateout("x1") 0_u64 => _, out("x2") _, out("x3") _, out("x4") _, out("x5") _, in("x6") 0,
+            in("x7") WAIT, out("x9") now, options(nostack, preserves_flags));
+    }
+    now
+}
+
+/// Lets time pass.
+pub fn spin(instructions: u64) {
+    // SAFETY: counts down a register.
+    unsafe {
+        asm!("2: subs {0}, {0}, #2", "b.hi 2b", inlateout(reg) instructions => _, options(nomem, nostack));
+    }
+}
+
+/// The alarm: the physical timer, and how its time relates to the counter's.
+#[derive(Clone, Copy, Debug)]
+pub struct Alarm {
+    /// Instructions in a tick.
+    tick: u64,
+    /// What is added to a count to make it the timer's time in instructions.
+    ahead: u64,
+}
+
+impl Alarm {
+    /// Starts the counter, and finds how it relates to the timer.
+    pub fn new() -> Self {
+        start_counter();
+        let frequency: u64;
+        // SAFETY: a register that every program may read.
+        unsafe {
+            asm!("mrs {}, cntfrq_el0", out(reg) frequency, options(nomem, nostack, preserves_flags));
+        }
+        let tick = 1_000_000_000 / frequency;
+        // One of these pairs of reads falls on the first instruction of a tick: there the difference is exact, and
+        // elsewhere it is less.
+        let ahead = (0..16 * tick).map(|step| ahead_at(tick, step)).max().unwrap_or(0);
+        Self { tick, ahead }
+    }
+
+    /// As two words, for another thread.
+    pub const fn save(&self) -> [u64; 2] {
+        [self.tick, self.ahead]
+    }
+
+    /// What [`Self::save`] gave.
+    pub const fn restore([tick, ahead]: [u64; 2]) -> Self {
+        Self { tick, ahead }
+    }
+
+    /// The first count from this one on at which the alarm can come.
+    #[inline(always)]
+    pub const fn round(&self, count: u64) -> u64 {
+        (count + self.ahead).next_multiple_of(self.tick) - self.ahead
+    }
+
+    /// Sets the alarm for a count that [`Self::round`] gave.
+    #[inline(always)]
+    pub fn set(&self, count: u64) {
+        let tick = (count + self.ahead) / self.tick;
+        // SAFETY: registers of a timer that the kernel leaves to user level; its interrupt has a handler.
+        unsafe {
+            asm!("msr cntp_cval_el0, {}", "msr cntp_ctl_el0, {}", "isb", in(reg) tick, in(reg) 1_u64,
+                options(nostack, preserves_flags));
+        }
+    }
+
+    /// Turns it off.
+    #[inline(always)]
+    pub fn clear(&self) {
+        // SAFETY: as above.
+        unsafe { asm!("msr cntp_ctl_el0, xzr", "isb", options(nostack, preserves_flags)) };
+    }
+}
+
+/// How far the timer's time, rounded down to a tick, is ahead of the counter, after so many instructions more.
+fn ahead_at(tick: u64, delay: u64) -> u64 {
+    spin(2 * delay + 1);
+    let (count, time): (u64, u64);
+    // SAFETY: reads of counters that the kernel lets user level read.
+    unsafe {
+        asm!("mrs {}, pmccntr_el0", "mrs {}, cntpct_el0", out(reg) count, out(reg) time,
+            options(nomem, nostack, preserves_flags));
+    }
+    (time * tick).wrapping_sub(count + 1)
+}
+
+/// Starts the counter. It counts at all levels of privilege.
+fn start_counter() {
+    // SAFETY: registers of the performance monitor, which the kernel leaves to user level.
+    unsafe {
+        asm!(
+            "msr pmccfiltr_el0, xzr",
+            "msr pmcntenset_el0, {cycles}",
+            "msr pmcr_el0, {enable}",
+            "isb",
+            cycles = in(reg) 1_u64 << 31,
+            // Enable, reset the cycle counter, 64 bits of it.
+            enable = in(reg) 0b100_0101_u64,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+}
+
+/// Makes the call in x19 to x22, then for ever the one in x24 to x27.
+#[unsafe(naked)]
+extern "C" fn once_then_always() -> ! {
+    naked_asm!(
+        "mov x0, x19",
+        "mov x1, x20",
+        "mov x7, x21",
+        "mov x6, x22",
+        "svc #0",
+        "2: mov x0, x24",
+        "mov x1, x25",
+        "mov x7, x26",
+        "mov x6, x27",
+        "svc #0",
+        "b 2b",
+    )
+}
+
+/// Makes the call in x19 to x22 and the one in x24 to x27 in turns.
+#[unsafe(naked)]
+extern "C" fn in_turns() -> ! {
+    naked_asm!(
+        "2: mov x0, x19",
+        "mov x1, x20",
+        "mov x7, x21",
+        "mov x6, x22",
+        "svc #0",
+        "mov x0, x24",
+        "mov x1, x25",
+        "mov x7, x26",
+        "mov x6, x27",
+        "svc #0",
+        "b 2b",
+    )
+}
+
+/// Does nothing, for ever.
+#[unsafe(naked)]
+extern "C" fn idle() -> ! {
+    naked_asm!("2: b 2b")
+}
+
+/// The registers of a thread that makes the first call once, and then the second one again and again.
+pub fn once_then_always_registers(first: Call, second: Call) -> Registers {
+    registers(once_then_always, first, second)
+}
+
+/// The registers of a thread that makes these two calls in turns.
+pub fn in_turns_registers(first: Call, second: Call) -> Registers {
+    registers(in_turns, first, second)
+}
+
+/// The registers of a thread that does nothing.
+pub fn idle_registers() -> Registers {
+    Registers::starting_at(idle as *const () as u64, 0, 0)
+}
+
+fn registers(program: extern "C" fn() -> !, first: Call, second: Call) -> Registers {
+    use Register::{X19, X20, X21, X22, X24, X25, X26, X27};
+    let mut registers = Registers::starting_at(program as *const () as u64, 0, 0);
+    for (call, places) in [(first, [X19, X20, X21, X22]), (second, [X24, X25, X26, X27])] {
+        for (place, word) in places.into_iter().zip(call.words()) {
+            registers = registers.with(place, word);
+        }
+    }
+    registers
+}
