@@ -6,9 +6,7 @@
 //! beginning, each with a scheduling context of its own; an attack starts as many as it wants, and stops them.
 
 use keel::boot::{CNODE, TCB, VSPACE};
-use keel::cap::{
-    Blueprint, Budget, CNodeData, CPtr, Cap, Registers, SchedContext, SchedParams, Tcb,
-};
+use keel::cap::{Blueprint, Budget, CNodeData, CPtr, Cap, Registers, SchedContext, SchedParams, Tcb};
 use keel::resources::{Resources, sched_context};
 use keel_abi::message::MessageInfo;
 

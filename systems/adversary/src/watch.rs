@@ -14,9 +14,7 @@ use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use keel::arch::abi::registers::TLS_BASE;
 use keel::boot::{CNODE, IRQ_CONTROL, TCB, VSPACE};
-use keel::cap::{
-    Attributes, CNodeData, Cap, IrqHandler, Notification, Registers, Rights, SchedParams, Tcb,
-};
+use keel::cap::{Attributes, CNodeData, Cap, IrqHandler, Notification, Registers, Rights, SchedParams, Tcb};
 use keel::resources::{Resources, sched_context};
 
 use crate::machine::{self, Alarm};
@@ -175,7 +173,6 @@ fn start_thread(resources: &mut Resources) -> keel::Result {
         fault_endpoint: Cap::null(),
     })?;
     let stack = &raw const STACK as u64 + STACK_BYTES as u64;
-    let registers =
-        Registers::starting_at(watch as *const () as u64, stack, 0).with(TLS_BASE, address);
+    let registers = Registers::starting_at(watch as *const () as u64, stack, 0).with(TLS_BASE, address);
     Ok(tcb.write_registers(&registers, true)?)
 }

@@ -2,8 +2,11 @@
 
 //! The attacks, by what they turn against the kernel.
 
+mod calls;
+mod memory;
 mod queues;
 mod slots;
+mod time;
 
 use crate::arena::Arena;
 use crate::machine;
@@ -12,7 +15,10 @@ use crate::machine;
 pub fn all(arena: &mut Arena<'_>) -> keel::Result {
     nothing(arena)?;
     queues::all(arena)?;
-    slots::all(arena)
+    slots::all(arena)?;
+    memory::all(arena)?;
+    time::all(arena)?;
+    calls::all(arena)
 }
 
 /// The interrupt alone: no system call delays it.

@@ -74,13 +74,7 @@ fn cancelled(arena: &mut Arena<'_>, size: u64) -> keel::Result {
 }
 
 /// The death of an object with a queue.
-fn dying(
-    arena: &mut Arena<'_>,
-    name: &str,
-    blueprint: Blueprint,
-    number: i64,
-    size: u64,
-) -> keel::Result {
+fn dying(arena: &mut Arena<'_>, name: &str, blueprint: Blueprint, number: i64, size: u64) -> keel::Result {
     let untyped = arena.resources.untyped(12)?;
     let slot: CPtr = arena.slot(0);
     let program = Program::OnceThenAlways(Call::new(number, slot), arena.parked());

@@ -26,7 +26,8 @@ fn copies(arena: &mut Arena<'_>, size: u64) -> keel::Result {
         size,
         |arena| {
             original.revoke()?;
-            (0..size).try_for_each(|index| Ok(arena.path(index).mint_from(original, Rights::ALL, 1 + index)?))
+            (0..size)
+                .try_for_each(|index| Ok(arena.path(index).mint_from(original, Rights::ALL, 1 + index)?))
         },
         |_| Ok(original.revoke()?),
     )

@@ -5,9 +5,11 @@
 use core::arch::{asm, naked_asm};
 
 use keel::arch::abi::registers::Register;
-use keel::cap::{Cap, Notification, Registers};
+use keel::cap::{Attributes, Blueprint, CacheOperation, Cap, Frame, Notification, Registers, Rights};
+use keel::resources::{LARGE_PAGE_BYTES, PAGE_BYTES};
 use keel_abi::syscall::WAIT;
 
+use crate::arena::Arena;
 use crate::puppet::Call;
 
 /// The interrupt of the physical timer (private interrupt 14).
@@ -198,4 +200,18 @@ fn registers(program: extern "C" fn() -> !, first: Call, second: Call) -> Regist
         }
     }
     registers
+}
+
+/// Cache maintenance for so many pages.
+pub fn maintain_caches(arena: &mut Arena<'_>, pages: u64) -> keel::Result {
+    let frame = arena.resources.make(Blueprint::LargePage)?.cap::<Frame>();
+    let resources = &mut arena.resources;
+    let address = resources.addresses.allocate(LARGE_PAGE_BYTES, LARGE_PAGE_BYTES)?.start;
+    resources.map_at(frame, address, Rights::READ_WRITE, Attributes::DATA)?;
+    arena.attack(
+        "maintain_caches",
+        pages,
+        |_| Ok(()),
+        |_| Ok(frame.maintain(CacheOperation::CleanInvalidateData, 0, pages * PAGE_BYTES)?),
+    )
 }
