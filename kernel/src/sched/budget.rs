@@ -308,7 +308,7 @@ impl<A: Arch> Kernel<A> {
         }
         used_up = used_up.min(self.domains.end());
         self.core.check_after = Ticks(used_up.0.saturating_sub(min_budget.0));
-        let deadline = used_up.min(self.core.release.first_time());
+        let deadline = used_up.min(self.core.release.next_time());
         self.core.quiet_until = Ticks(self.core.check_after.0.saturating_add(1)).min(deadline);
         // A timer that has fired is set again even for the same time: not every machine's fires twice.
         if deadline != self.core.timer || deadline <= self.core.now {

@@ -147,7 +147,7 @@ impl Default for Core {
 impl<A: Arch> Kernel<A> {
     /// The end of each entry to the kernel: decides who runs, and makes it so.
     pub fn schedule(&mut self) {
-        if self.core.release.first_time() <= self.core.now {
+        if self.core.release.next_time() <= self.core.now {
             self.wake_released();
         }
         if self.goes_on_as_it_was() {

@@ -3,18 +3,24 @@
 //! The release queue: threads that could run but for their budget, ordered by the time at which it comes back.
 //!
 //! It is a balanced tree ([`crate::tree`]) over the times of the threads' first refills, equal times in order of
-//! arrival. The first time of all is kept beside the root, so that a kernel entry finds with one comparison that
-//! nobody is to be released.
+//! arrival. The next time at which somebody is to be released is kept beside the root, so that a kernel entry finds
+//! with one comparison that it is not yet.
+//!
+//! Any number of threads can be due at the same time, or shortly one after the other. In each half of a minimum budget
+//! a few of them are released; then comes a pause until its end, in which the thread that is chosen runs and interrupts
+//! are handled as ever. Without it the timer would come again at once, and as long as somebody is due neither a handler
+//! of interrupts nor anybody else would execute an instruction.
 //!
 //! Invariants:
 //! - **Q3** A thread is in the tree exactly if its `queued` is `Release`. It is runnable and has a configured
 //!   context, whose refills change only after the thread was taken out. The key's time is that of the first
 //!   refill; but where steps of the refill rules are outstanding, at least a minimum budget after it was put in:
 //!   so a long list of tiny refills delays its own thread and costs the others next to nothing.
-//! - **Q4** `first_time` is the time of the first thread's key, [`NEVER`] if there is none.
+//! - **Q4** `next_time` is the time of the first thread's key, but not before the end of the pause; [`NEVER`] if there
+//!   is nobody.
 //!
-//! Bound: insertion and removal walk along one path. An entry releases at most [`RELEASES_PER_ENTRY`] threads; the
-//! timer is then set to a time that has passed, so the next entry, for the rest, follows at once.
+//! Bound: insertion and removal walk along one path. In half a minimum budget at most [`MOST_RELEASES`] threads are
+//! released.
 
 use crate::Kernel;
 use crate::arch::Arch;
@@ -24,8 +30,8 @@ use crate::store::{Ref, Store};
 use crate::tree::{self, Key};
 use crate::units::Ticks;
 
-/// The most threads released by one entry to the kernel.
-pub const RELEASES_PER_ENTRY: u32 = 8;
+/// The most threads released in half a minimum budget, and so by one entry to the kernel.
+pub const MOST_RELEASES: u32 = 8;
 
 /// A time that does not come.
 pub const NEVER: Ticks = Ticks(u64::MAX);
@@ -35,18 +41,31 @@ pub const NEVER: Ticks = Ticks(u64::MAX);
 pub struct ReleaseQueue {
     /// The tree.
     root: Option<Ref<Tcb>>,
-    /// When the first thread is to be released.
-    first_time: Ticks,
+    /// When the span ends in which releases are counted.
+    span_end: Ticks,
+    /// How many more there may be in it.
+    left: u32,
+    /// The end of the last pause.
+    not_before: Ticks,
+    /// When somebody is to be released next.
+    next_time: Ticks,
 }
 
 impl ReleaseQueue {
     /// Nobody waits for budget.
-    pub const EMPTY: Self = Self { root: None, first_time: NEVER };
+    pub const EMPTY: Self =
+        Self { root: None, span_end: Ticks(0), left: 0, not_before: Ticks(0), next_time: NEVER };
 
-    /// When the first thread is to be released.
+    /// When somebody is to be released next.
     #[must_use]
-    pub const fn first_time(&self) -> Ticks {
-        self.first_time
+    pub const fn next_time(&self) -> Ticks {
+        self.next_time
+    }
+
+    /// The end of the last pause, for checks of invariants.
+    #[must_use]
+    pub const fn not_before(&self) -> Ticks {
+        self.not_before
     }
 
     /// Root of the tree, for checks of invariants.
@@ -59,17 +78,32 @@ impl ReleaseQueue {
     fn insert<A: Arch>(&mut self, store: &mut Store<A>, tcb: Ref<Tcb>, key: Key) {
         store[tcb].queued = Queued::Release;
         self.root = tree::insert(store, self.root, tcb, key);
-        self.first_time = self.first_time.min(key.time());
+        self.next_time = self.next_time.min(key.time().max(self.not_before));
     }
 
     /// Takes `tcb`, which is in, out.
     fn remove<A: Arch>(&mut self, store: &mut Store<A>, tcb: Ref<Tcb>) {
         store[tcb].queued = Queued::No;
         self.root = tree::remove(store, self.root, tcb);
-        self.first_time = match tree::first(store, self.root) {
-            Some(first) => store[first].links.key.time(),
+        self.next_time = match tree::first(store, self.root) {
+            Some(first) => store[first].links.key.time().max(self.not_before),
             None => NEVER,
         };
+    }
+
+    /// Whether one more thread may be released at `now`. If not, there is a pause.
+    fn may_release(&mut self, now: Ticks, span: Ticks) -> bool {
+        if now >= self.span_end {
+            self.span_end = now + span;
+            self.left = MOST_RELEASES;
+        }
+        if self.left == 0 {
+            self.not_before = self.span_end;
+            self.next_time = self.next_time.max(self.span_end);
+            return false;
+        }
+        self.left -= 1;
+        true
     }
 }
 
@@ -102,9 +136,11 @@ impl<A: Arch> Kernel<A> {
     /// Lets those run whose budget has come back.
     #[cold]
     pub(super) fn wake_released(&mut self) {
-        // At most RELEASES_PER_ENTRY rounds.
-        for _ in 0..RELEASES_PER_ENTRY {
-            if self.core.release.first_time > self.core.now {
+        let span = Ticks(self.core.rate.min_budget.0 / 2);
+        // At most MOST_RELEASES rounds.
+        while self.core.release.next_time <= self.core.now {
+            if !self.core.release.may_release(self.core.now, span) {
+                self.core.time_changed = true;
                 return;
             }
             let Some(tcb) = tree::first(&self.store, self.core.release.root) else { return };

@@ -7,6 +7,7 @@ use crate::cap::Cap;
 use crate::host::world::{CPtr, Failure, Outcome, ROUND_ROBIN_US, Thread, World};
 use crate::object::tcb::Queued;
 use crate::object::{Tcb, ThreadState};
+use crate::sched::release::MOST_RELEASES;
 use crate::store::Ref;
 use crate::units::Ticks;
 use keel_abi::error::ErrorCode;
@@ -164,6 +165,32 @@ fn threads_that_are_released_together_all_run() {
     ran.sort_unstable();
     ran.dedup();
     assert_eq!(ran.len(), 30);
+}
+
+#[test]
+fn those_who_are_released_together_do_not_keep_others_from_running() {
+    let (mut world, _) = world();
+    let threads: Vec<_> = (0..30).map(|_| budgeted(&mut world, (100, 10_000), 0, 0)).collect();
+    for thread in &threads {
+        world.run(thread.tcb);
+        world.yield_now();
+        world.must(thread.cap, label::TCB_SET_PRIORITY, &[254], &[slot::INIT_TCB]);
+    }
+    let due = threads.iter().map(|thread| world.kernel.store[thread.tcb].links.key.major).max();
+    let now = world.kernel.arch.time();
+    world.pass(Ticks(due.expect("threads") - now.0));
+    let waiting = |world: &World| {
+        let queued = threads.iter().map(|thread| world.kernel.store[thread.tcb].queued);
+        queued.filter(|&queued| queued == Queued::Release).count()
+    };
+    assert!(!world.kernel.arch.interrupt_waits(), "the running thread goes on");
+    assert_eq!(waiting(&world), 30 - MOST_RELEASES as usize);
+    world.must(threads[0].sched_context, label::SCHED_CONTEXT_CONSUMED, &[], &[]);
+    assert_eq!(waiting(&world), 30 - MOST_RELEASES as usize, "its calls do none of that work");
+    world.pass_us(10);
+    assert_eq!(waiting(&world), 30 - 2 * MOST_RELEASES as usize);
+    world.pass_us(20);
+    assert_eq!(waiting(&world), 0);
 }
 
 #[test]
