@@ -67,7 +67,7 @@ fn released_at_once(arena: &mut Arena<'_>, size: u64) -> keel::Result {
             Ok(())
         },
         |_| {
-            machine::spin(20 * PER_US);
+            machine::spin(200 * PER_US);
             Ok(())
         },
     )?;
