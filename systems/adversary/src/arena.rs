@@ -17,6 +17,9 @@ pub const SIZES: [u64; 4] = [10, 100, 1_000, 10_000];
 /// The greatest of them.
 pub const MOST: u64 = SIZES[SIZES.len() - 1];
 
+/// Threads and slots beyond.
+const SPARE: u64 = 128;
+
 /// Strokes of an attack that costs little; one that costs much makes fewer.
 const MOST_STROKES: u64 = 256;
 /// About so many instructions are spent on the strokes of one attack and size, but at least on a few.
@@ -31,7 +34,7 @@ pub struct Arena<'a> {
     pub watch: Watch,
     /// Threads.
     pub crowd: Crowd,
-    /// The first of [`MOST`] empty slots.
+    /// The first of the empty slots, [`MOST`] and some more.
     slots: u64,
     /// What nobody signals.
     silence: Cap<Notification>,
@@ -42,8 +45,8 @@ impl<'a> Arena<'a> {
     pub fn new(root: &'a mut Root) -> keel::Result<Self> {
         let resources = &mut root.resources;
         let watch = Watch::new(resources)?;
-        let crowd = Crowd::new(resources, MOST)?;
-        let slots = resources.slots.allocate_range(MOST)?;
+        let crowd = Crowd::new(resources, MOST + SPARE)?;
+        let slots = resources.slots.allocate_range(MOST + SPARE)?;
         let silence = resources.allocate()?;
         Ok(Self { resources, watch, crowd, slots, silence })
     }
@@ -72,12 +75,6 @@ impl<'a> Arena<'a> {
     pub fn badged_endpoint(&mut self) -> keel::Result<(Cap<Endpoint>, Cap<Endpoint>)> {
         let endpoint = self.make()?;
         Ok((endpoint, self.resources.mint(endpoint, Rights::ALL, 1)?))
-    }
-
-    /// A new notification, by a capability with badge 1.
-    pub fn badged_notification(&mut self) -> keel::Result<Cap<Notification>> {
-        let notification = self.make()?;
-        self.resources.mint(notification, Rights::READ_WRITE, 1)
     }
 
     /// Measures an attack on a state of `size` parts: `prepare` makes the state for the next stroke, which `strike`

@@ -18,6 +18,7 @@
 
 mod arena;
 mod attacks;
+mod growth;
 mod machine;
 mod puppet;
 mod watch;
@@ -31,5 +32,6 @@ fn main(root: &mut Root) -> keel::Result {
     root.resources.authority.sched_control.configure(SCHED_CONTEXT, puppet::BUDGET)?;
     let mut arena = arena::Arena::new(root)?;
     TCB.set_priority(TCB, puppet::ATTACKER)?;
+    growth::all(&mut arena)?;
     attacks::all(&mut arena)
 }

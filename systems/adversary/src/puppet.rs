@@ -79,7 +79,6 @@ pub const BUDGET: Budget = Budget::round_robin(100_000_000);
 pub struct Crowd {
     first_tcb: u64,
     first_context: u64,
-    count: u64,
 }
 
 impl Crowd {
@@ -91,18 +90,13 @@ impl Crowd {
         let first_tcb = resources.make_many_from(tcbs, Blueprint::Tcb, count)?.bits();
         let contexts = resources.untyped(enough(1 << context.memory_bits()))?;
         let first_context = resources.make_many_from(contexts, context, count)?.bits();
-        let crowd = Self { first_tcb, first_context, count };
+        let crowd = Self { first_tcb, first_context };
         for index in 0..count {
             resources.authority.sched_control.configure(crowd.context(index), BUDGET)?;
             crowd.tcb(index).configure(CNODE, CNodeData::default(), VSPACE, 0, Cap::null())?;
             crowd.bind(index)?;
         }
         Ok(crowd)
-    }
-
-    /// How many there are.
-    pub const fn count(&self) -> u64 {
-        self.count
     }
 
     /// A thread.

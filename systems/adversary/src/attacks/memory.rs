@@ -92,7 +92,6 @@ fn mapped_space(arena: &mut Arena<'_>, size: u64) -> keel::Result {
     let untyped = arena.resources.untyped(bits)?;
     let path = CNODE.path(untyped.cptr());
     let (space, frames) = (arena.slot(0), arena.slot(64).bits());
-    let size = size.min(9_900);
     let map_all = |arena: &mut Arena<'_>| {
         path.revoke()?;
         let vspace = make_space(arena, untyped, space.bits())?;
