@@ -184,6 +184,7 @@ impl<'a> Bench<'a> {
             image: &self.image.image,
             root_task: &self.root_task,
             memory: Some(self.machine.bench_memory),
+            more: &[],
             icount: true,
             gdb: false,
         };

@@ -43,6 +43,7 @@ pub(crate) fn fuzz(arguments: &cli::Fuzz) -> Result<ExitCode> {
             image: &image.image,
             root_task: &built.root_task,
             memory: None,
+            more: &[],
             icount: true,
             gdb: false,
         };

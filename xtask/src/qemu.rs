@@ -21,6 +21,8 @@ pub(crate) struct Boot<'a> {
     pub(crate) root_task: &'a Path,
     /// Size of memory, else the machine's usual one.
     pub(crate) memory: Option<&'a str>,
+    /// More of QEMU's arguments; they count more than the machine's.
+    pub(crate) more: &'a [&'a str],
     /// Whether virtual time advances with each instruction.
     pub(crate) icount: bool,
     /// Whether to wait for a debugger.
@@ -31,6 +33,7 @@ impl Boot<'_> {
     /// The command that boots, with the console on its standard input and output.
     pub(crate) fn command(&self) -> Command {
         let mut command = bare(self.machine, self.memory);
+        command.args(self.more);
         command.args(["-serial", "stdio"]);
         command.arg("-kernel").arg(self.image).arg("-initrd").arg(self.root_task);
         if self.icount {
@@ -81,6 +84,7 @@ mod tests {
             image: Path::new("keel.img"),
             root_task: Path::new("root.elf"),
             memory: None,
+            more: &[],
             icount: false,
             gdb: false,
         };
@@ -98,11 +102,13 @@ mod tests {
             image: Path::new("a"),
             root_task: Path::new("b"),
             memory: Some("512M"),
+            more: &["-cpu", "max"],
             icount: true,
             gdb: true,
         };
         let line = line(&boot.command());
         assert!(line.contains("-m 512M"));
+        assert!(line.find("-cpu cortex-a53") < line.find("-cpu max"));
         assert!(line.ends_with("-icount shift=0,sleep=off -rtc clock=vm -s -S"));
     }
 

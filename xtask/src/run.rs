@@ -37,6 +37,7 @@ pub(crate) fn run(arguments: &cli::Run) -> Result<ExitCode> {
         image: &image.image,
         root_task: &root_task,
         memory: arguments.memory.as_deref(),
+        more: &[],
         icount: arguments.icount,
         gdb: arguments.gdb,
     };
