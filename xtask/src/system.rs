@@ -92,7 +92,7 @@ static SYSTEMS: &[System] = &[
         name: "conformance",
         root: "keel-conformance",
         children: &[],
-        arches: &[Arch::Aarch64],
+        arches: EVERYWHERE,
         kernel: KernelProfile::Debug,
         options: &[],
         takes_input: false,

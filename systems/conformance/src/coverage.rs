@@ -10,30 +10,28 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use keel::println;
 use keel_abi::{
     config::Options,
-    invocations::{self, Architectures, Row},
+    invocations::{self, Row},
 };
+
+use crate::machine::{self, Exemption};
 
 /// Rows that there can be.
 const MAX_ROWS: usize = 1024;
 
 static SEEN: [AtomicBool; MAX_ROWS] = [const { AtomicBool::new(false) }; MAX_ROWS];
 
-/// Rows that no case can see, where that is so, and why.
-struct Exemption {
-    /// How the rows' names begin.
-    rows: &'static str,
-    applies: fn(&Options) -> bool,
-    reason: &'static str,
-}
+/// How the names of invocations begin that each architecture has in its own way, with its own prefix:
+/// `ARCHPageMap` is `ARMPageMap` or another.
+pub const ARCH: &str = "ARCH";
 
 const EXEMPT: &[Exemption] = &[
     Exemption {
-        rows: "ARMASIDPoolAssign/FailedLookup.InvalidRoot#4",
+        rows: "ARCHASIDPoolAssign/FailedLookup.InvalidRoot#4",
         applies: |_| true,
         reason: "a pool is deleted with its last capability, so none is left to invoke",
     },
     Exemption {
-        rows: "ARMASIDPoolAssign/InvalidCapability#5",
+        rows: "ARCHASIDPoolAssign/InvalidCapability#5",
         applies: |_| true,
         reason: "a pool is deleted with its last capability, so none is left to invoke",
     },
@@ -41,11 +39,6 @@ const EXEMPT: &[Exemption] = &[
         rows: "DomainScheduleConfigure/InvalidArgument#5",
         applies: |options| options.domains == 1,
         reason: "with one domain every other number is refused before",
-    },
-    Exemption {
-        rows: "ARMSMC",
-        applies: |_| true,
-        reason: "the firmware of this machine is not called by SMC, so there is no capability",
     },
     Exemption { rows: "TCBSetBreakpoint/", applies: |_| true, reason: NO_BREAKPOINTS },
     Exemption { rows: "TCBGetBreakpoint/", applies: |_| true, reason: NO_BREAKPOINTS },
@@ -57,13 +50,21 @@ const NO_BREAKPOINTS: &str = "the breakpoint calls have their numbers only";
 
 /// The rows of this build, with their numbers.
 pub fn rows() -> impl Iterator<Item = (usize, Row)> {
-    invocations::rows(Architectures::AARCH64, &Options::BUILD).enumerate()
+    invocations::rows(machine::ARCHITECTURE, &Options::BUILD).enumerate()
+}
+
+/// What of a row's name is left behind `start`, which may begin with [`ARCH`].
+fn behind<'a>(name: &'a str, start: &str) -> Option<&'a str> {
+    match start.strip_prefix(ARCH) {
+        Some(start) => name.strip_prefix(machine::PREFIX)?.strip_prefix(start),
+        None => name.strip_prefix(start),
+    }
 }
 
 /// The row whose name is made of these parts, with its number.
 pub fn find(parts: &[&str]) -> Option<(usize, Row)> {
     let is_it = |row: &Row| {
-        let rest = parts.iter().try_fold(row.name, |rest, part| rest.strip_prefix(part));
+        let rest = parts.iter().try_fold(row.name, |rest, part| behind(rest, part));
         rest.is_some_and(str::is_empty)
     };
     rows().find(|(_, row)| is_it(row))
@@ -71,7 +72,7 @@ pub fn find(parts: &[&str]) -> Option<(usize, Row)> {
 
 /// The row of success of the invocation of this name, with its number.
 pub fn find_success(name: &str) -> Option<(usize, Row)> {
-    rows().find(|(_, row)| row.check.is_none() && row.invocation.name == name)
+    rows().find(|(_, row)| row.check.is_none() && behind(row.invocation.name, name) == Some(""))
 }
 
 /// A case has seen this row.
@@ -86,8 +87,8 @@ fn is_seen(index: usize) -> bool {
 }
 
 fn exemption(name: &str) -> Option<&'static str> {
-    let holds = |entry: &&Exemption| name.starts_with(entry.rows) && (entry.applies)(&Options::BUILD);
-    EXEMPT.iter().find(holds).map(|entry| entry.reason)
+    let holds = |entry: &&Exemption| behind(name, entry.rows).is_some() && (entry.applies)(&Options::BUILD);
+    EXEMPT.iter().chain(machine::EXEMPT).find(holds).map(|entry| entry.reason)
 }
 
 /// Prints what has been seen of each invocation, and each row that has not; gives the number of rows

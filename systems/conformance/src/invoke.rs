@@ -14,7 +14,7 @@ use keel_abi::{
 
 use crate::{
     check::{Outcome, Shown, differ, same},
-    coverage,
+    coverage, machine,
     tester::step,
 };
 
@@ -70,7 +70,7 @@ pub fn accepts(invocation: &'static str, cap: CPtr, words: &[u64], caps: &[CPtr]
         return Err(differ(invocation, Shown::Text("to succeed"), Shown::Any(&Refusal(&answer))));
     }
     is_plain(invocation, &answer)?;
-    if let Some(length) = result_words(invocation) {
+    if let Some(length) = result_words(row.invocation.name) {
         same("length of the result", length, answer.info.length() as u64)?;
     }
     coverage::mark(index);
@@ -174,10 +174,10 @@ fn fits(kind: Detail, words: &[u64]) -> bool {
 
 /// Length of the result where it is always the same.
 fn result_words(invocation: &str) -> Option<u64> {
-    match invocation {
+    match invocation.strip_prefix(machine::PREFIX).unwrap_or(invocation) {
         "TCBReadRegisters" => None,
-        "TCBSetFlags" | "SchedContextConsumed" | "SchedContextYieldTo" | "ARMPageGetAddress" => Some(1),
-        "ARMSMCCall" => Some(8),
+        "TCBSetFlags" | "SchedContextConsumed" | "SchedContextYieldTo" | "PageGetAddress" => Some(1),
+        "SMCCall" => Some(8),
         _ => Some(0),
     }
 }

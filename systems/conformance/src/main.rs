@@ -18,6 +18,8 @@
 //!   case tcb::bind failed: expected badge 0x1, got 0x0 (systems/conformance/src/cases/tcb.rs:57)
 //! ```
 //!
+//! What differs from one architecture to another, and the cases that only one of them has, is in [`machine`].
+//!
 //! What a case made is revoked afterwards, so a case that fails, faults or hangs disturbs no other.
 //!
 //! The rows of [`keel_abi::invocations`], every way in which an invocation can end, are marked when a case
@@ -26,8 +28,9 @@
 //!
 //! # To add a case
 //!
-//! Write a function `fn name(t: &mut Tester) -> Outcome` in the file of its object under `cases/`, say in
-//! its doc comment which rule it checks, and add it to the file's list `CASES`. A [`Tester`] makes objects;
+//! Write a function `fn name(t: &mut Tester) -> Outcome` in the file of its object under `cases/`, or under
+//! `machine/` if it is about one architecture alone, say in its doc comment which rule it checks, and add it to
+//! the file's list `CASES`. A [`Tester`] makes objects;
 //! [`accepts`](invoke::accepts) and [`refuses`](invoke::refuses) invoke them; a
 //! [`Puppet`](puppet::Puppet) makes any system call with registers that are all checked; [`trace`] records
 //! in which order threads run.

@@ -421,12 +421,7 @@ impl Puppet {
     /// Registers that are all different, so that a mistake shows.
     pub fn pattern(&self) -> Registers {
         let word = |index| 0xa5a5_0000_0000_0000 | (self.index as u64) << 16 | index as u64;
-        Registers(core::array::from_fn(word)).with(Register::Spsr, self.flags())
-    }
-
-    /// NZCV that differ from puppet to puppet.
-    fn flags(&self) -> u64 {
-        ((self.index as u64 + 1) & 0xf) << 28
+        machine::legal(Registers(core::array::from_fn(word)), self.index as u64)
     }
 
     /// The registers with which a system call is made.
@@ -454,8 +449,8 @@ impl Puppet {
         self.start_code(machine::syscall(), self.registers_for(call))
     }
 
-    /// Lets it run some code with these registers, all of which count as outputs of none but x0 to x5 if
-    /// the code is a system call.
+    /// Lets it run some code with these registers, which are compared with those afterwards if the
+    /// code is a system call.
     #[track_caller]
     pub fn start_code(&self, code: Code, registers: Registers) -> Outcome {
         let registers = registers.with(Register::Pc, code.start);
@@ -482,9 +477,9 @@ impl Puppet {
         let stack = &STACKS[self.index] as *const Words<STACK_WORDS> as u64;
         let registers = Registers::default()
             .with(Register::Sp, stack + 8 * STACK_WORDS as u64)
-            .with(Register::X0, argument)
-            .with(Register::X1, function as *const () as u64)
-            .with(Register::TpidrEl0, self.buffer().address())
+            .with(machine::R0, argument)
+            .with(machine::R1, function as *const () as u64)
+            .with(registers::TLS_BASE, self.buffer().address())
             .with(Register::Pc, machine::function().start);
         self.code.set(machine::function());
         self.has_outputs.set(true);
@@ -546,9 +541,8 @@ impl Puppet {
                 || registers::MESSAGE.contains(&register);
             let (expected, got) = match register {
                 Register::Pc => (self.code.get().end, now.get(register)),
-                Register::Spsr => (then.get(register) >> 28, now.get(register) >> 28),
                 _ if is_output && self.has_outputs.get() => continue,
-                _ => (then.get(register), now.get(register)),
+                _ => machine::visible(register, then.get(register), now.get(register)),
             };
             if expected != got {
                 let what = format_args!("{expected:#x} in {register:?}");

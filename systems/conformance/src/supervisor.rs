@@ -29,7 +29,7 @@ use keel::{
     prelude::*,
     sys,
 };
-use keel_abi::arch::registers::Register;
+use keel_abi::arch::registers::{Register, TLS_BASE};
 
 use crate::{
     cases::{self, Case},
@@ -52,13 +52,6 @@ const WATCHDOG_PRIORITY: u8 = 254;
 const LIMIT_US: u64 = 2_000_000;
 /// Slots that the supervisor fills for each case: TCB and scheduling context of its thread.
 const OWN_SLOTS: u64 = 2;
-
-/// A page of device memory that the cases may use: QEMU's virtio transports, which read as
-/// [`tester::DEVICE_WORD`].
-const DEVICE_PADDR: u64 = 0x0a00_0000;
-
-/// A GiB of physical addresses where nothing is.
-const EMPTY_PADDR: u64 = 0x20_0000_0000;
 
 /// Where the case's thread reports its end.
 static END: AtomicU64 = AtomicU64::new(0);
@@ -123,10 +116,11 @@ impl Supervisor {
     fn new(root: &mut Root) -> Result<Self> {
         let image = (root.boot.ipc_buffer & !0xfff) - (root.boot.user_image_frames.len() << 12);
         let boot_info = root.boot as *const keel::boot::BootInfo as u64;
+        machine::prepare(root)?;
         let resources = &mut root.resources;
         let area = resources.slots.allocate_range(AREA_SLOTS)?;
-        let device = resources.device_untyped(DEVICE_PADDR, 12)?;
-        let gigabyte = resources.device_untyped(EMPTY_PADDR, 30)?;
+        let device = resources.device_untyped(machine::DEVICE_PADDR, 12)?;
+        let gigabyte = resources.device_untyped(machine::EMPTY_PADDR, 30)?;
         let block = resources.untyped(BLOCK_BITS)?;
         let events = resources.allocate::<Endpoint>()?;
         let end = resources.mint(events, Rights::WRITE, ENDED)?;
@@ -238,9 +232,9 @@ fn entering(function: extern "C" fn(u64), argument: u64, stack: u64, buffer: u64
     Registers::default()
         .with(Register::Pc, machine::function().start)
         .with(Register::Sp, stack)
-        .with(Register::X0, argument)
-        .with(Register::X1, function as *const () as u64)
-        .with(Register::TpidrEl0, buffer)
+        .with(machine::R0, argument)
+        .with(machine::R1, function as *const () as u64)
+        .with(TLS_BASE, buffer)
 }
 
 /// The thread of a case.

@@ -17,12 +17,13 @@ use core::{
 };
 
 use keel::cap::{Blueprint, CPtr};
-use keel_abi::{aarch64::label as machine_label, error::ErrorCode, slot, syscall};
+use keel_abi::{arch::label, error::ErrorCode, slot, syscall};
 
 use crate::{
     check::{Outcome, Shown, Verdict, differ, same},
+    coverage,
     invoke::{accepts, call, refuses},
-    machine,
+    machine::{self, FREE_ADDRESSES, NORMAL, TABLES, Table},
     puppet::{Event, Puppet, Syscall},
 };
 
@@ -70,12 +71,6 @@ pub const SLICE_US: u64 = 10_000;
 
 /// Budget of the thread that wakes a sleeping case: enough beyond the minimum for its system calls.
 const ALARM_US: u64 = 60;
-
-/// Addresses where cases may map.
-pub const FREE_ADDRESSES: Range<u64> = 0x100_0000_0000..0x7fff_ffff_f000;
-
-/// The first 32 bits of the page of device memory: "virt".
-pub const DEVICE_WORD: u64 = 0x7472_6976;
 
 /// Size of a case's block of memory.
 pub const BLOCK_BITS: u8 = 23;
@@ -318,22 +313,56 @@ impl Tester {
     #[track_caller]
     pub fn vspace(&mut self) -> Outcome<CPtr> {
         let vspace = self.make(Blueprint::VSpace)?;
-        accepts("ARMASIDPoolAssign", ASID_POOL, &[], &[vspace])?;
+        accepts("ARCHASIDPoolAssign", ASID_POOL, &[], &[vspace])?;
         Ok(vspace)
     }
 
     /// Maps the page tables that are missing down to the level of small pages for an address.
     #[track_caller]
     pub fn map_tables(&mut self, vspace: CPtr, address: u64) -> Outcome {
-        loop {
-            let table = self.make(Blueprint::PageTable)?;
-            let answer = call(table, machine_label::PAGE_TABLE_MAP, &[address, 0], &[vspace]);
-            match answer.info.label() {
-                0 => continue,
-                label if label == ErrorCode::DeleteFirst as u64 => return Ok(()),
+        for table in TABLES {
+            let object = self.make(table.blueprint)?;
+            match self.map_table(table, object, vspace, address)? {
+                0 => {}
+                label if label == ErrorCode::DeleteFirst as u64 => {}
                 label => return Err(differ("a map of a table", Shown::Text(""), Shown::Word(label))),
             }
         }
+        Ok(())
+    }
+
+    /// Tries to map a table; gives the label of the answer.
+    #[track_caller]
+    fn map_table(&self, table: Table, object: CPtr, vspace: CPtr, address: u64) -> Outcome<u64> {
+        let Some((_, row)) = coverage::find_success(table.map) else {
+            return Err(differ("invocation", Shown::Text("of the table"), Shown::Text(table.map)));
+        };
+        Ok(call(object, row.invocation.label, &[address, 0], &[vspace]).info.label())
+    }
+
+    /// Maps a frame read-write, of whatever size, and all tables that are missing above it.
+    #[track_caller]
+    pub fn map(&mut self, vspace: CPtr, frame: CPtr, address: u64, attributes: u64) -> Outcome {
+        let words = [address, READ | WRITE, attributes];
+        loop {
+            let answer = call(frame, label::PAGE_MAP, &words, &[vspace]);
+            let missing = TABLES.into_iter().find(|table| answer.words() == [0, 2, table.span]);
+            let (true, Some(table)) = (answer.info.label() == ErrorCode::FailedLookup as u64, missing) else {
+                accepts("ARCHPageMap", frame, &words, &[vspace])?;
+                return Ok(());
+            };
+            let object = self.make(table.blueprint)?;
+            accepts(table.map, object, &[address, 0], &[vspace])?;
+        }
+    }
+
+    /// Expects that a page of 2^`bits` bytes is in the way of a table.
+    #[track_caller]
+    pub fn is_in_the_way(&mut self, vspace: CPtr, address: u64, bits: u64) -> Outcome {
+        for table in TABLES.into_iter().filter(|table| table.span == bits) {
+            refuses(table.occupied, self.make(table.blueprint)?, &[address, 0], &[vspace], &[])?;
+        }
+        Ok(())
     }
 
     /// A small frame that is mapped read-write in the address space of all threads, and its address.
@@ -342,7 +371,7 @@ impl Tester {
         let address = self.addresses(12);
         self.map_tables(VSPACE, address)?;
         let frame = self.frame()?;
-        accepts("ARMPageMap", frame, &[address, READ | WRITE, 3], &[VSPACE])?;
+        accepts("ARCHPageMap", frame, &[address, READ | WRITE, NORMAL], &[VSPACE])?;
         Ok((frame, address))
     }
 

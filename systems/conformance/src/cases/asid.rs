@@ -3,13 +3,14 @@
 //! Address space identifiers (`invocations.md §9`, `memory.md §6`).
 
 use keel::cap::{Blueprint, CPtr};
-use keel_abi::{aarch64::label, aarch64::asid};
+use keel_abi::arch::{asid, label};
 
 use super::Case;
 use crate::{
     check::*,
     invoke::*,
     lookups::{Lookup, Request},
+    machine::{NORMAL, TABLES, TABLES_ARE_ROOTS, page_map},
     tester::*,
 };
 
@@ -31,10 +32,10 @@ pub const CASES: &[Case] = cases![
 /// `invocations.md §2`.
 fn unknown_labels(_: &mut Tester) -> Outcome {
     for label in [0, label::ASID_POOL_ASSIGN, label::PAGE_MAP] {
-        refuses_label("ARMASIDControlUnknownLabel/IllegalOperation#1", label, ASID_CONTROL)?;
+        refuses_label("ARCHASIDControlUnknownLabel/IllegalOperation#1", label, ASID_CONTROL)?;
     }
     for label in [0, label::ASID_CONTROL_MAKE_POOL, label::PAGE_MAP] {
-        refuses_label("ARMASIDPoolUnknownLabel/IllegalOperation#1", label, ASID_POOL)?;
+        refuses_label("ARCHASIDPoolUnknownLabel/IllegalOperation#1", label, ASID_POOL)?;
     }
     Ok(())
 }
@@ -42,14 +43,14 @@ fn unknown_labels(_: &mut Tester) -> Outcome {
 /// A pool.
 pub fn pool(t: &mut Tester) -> Outcome<CPtr> {
     let (untyped, slot) = (t.untyped(12)?, t.slot()?);
-    accepts("ARMASIDControlMakePool", ASID_CONTROL, &[slot.bits(), DEPTH], &[untyped, CNODE])?;
+    accepts("ARCHASIDControlMakePool", ASID_CONTROL, &[slot.bits(), DEPTH], &[untyped, CNODE])?;
     Ok(slot)
 }
 
 /// A VSpace that has an identifier of this pool.
 pub fn assigned(t: &mut Tester, pool: CPtr) -> Outcome<CPtr> {
     let root = t.make(Blueprint::VSpace)?;
-    accepts("ARMASIDPoolAssign", pool, &[], &[root])?;
+    accepts("ARCHASIDPoolAssign", pool, &[], &[root])?;
     Ok(root)
 }
 
@@ -57,21 +58,21 @@ pub fn assigned(t: &mut Tester, pool: CPtr) -> Outcome<CPtr> {
 fn make_pool_checks_in_order(t: &mut Tester) -> Outcome {
     let (full, parent, slot) = (t.endpoint()?, t.untyped(12)?, t.slot()?);
     t.make_from(parent, Blueprint::Endpoint, 1)?;
-    let row = "ARMASIDControlMakePool/TruncatedMessage#1";
+    let row = "ARCHASIDControlMakePool/TruncatedMessage#1";
     refuses(row, ASID_CONTROL, &[0], &[full, NULL], &[])?;
     refuses(row, ASID_CONTROL, &[0, 65], &[full], &[])?;
     let (small, large) = (t.untyped(11)?, t.untyped(13)?);
     for wrong in [full, NULL, small, large, t.device_untyped()] {
-        let row = "ARMASIDControlMakePool/InvalidCapability#3";
+        let row = "ARCHASIDControlMakePool/InvalidCapability#3";
         refuses(row, ASID_CONTROL, &[0, 65], &[wrong, NULL], &[1])?;
     }
-    let row = "ARMASIDControlMakePool/RevokeFirst#4";
+    let row = "ARCHASIDControlMakePool/RevokeFirst#4";
     refuses(row, ASID_CONTROL, &[0, 65], &[parent, NULL], &[])?;
     let untyped = t.untyped(12)?;
-    let row = "ARMASIDControlMakePool/DeleteFirst#6";
+    let row = "ARCHASIDControlMakePool/DeleteFirst#6";
     refuses(row, ASID_CONTROL, &[full.bits(), DEPTH], &[untyped, CNODE], &[])?;
     let words = [slot.bits(), DEPTH];
-    accepts("ARMASIDControlMakePool", ASID_CONTROL, &words, &[untyped, CNODE])?;
+    accepts("ARCHASIDControlMakePool", ASID_CONTROL, &words, &[untyped, CNODE])?;
     // The untyped is full now.
     let words = [2, 0, 0, 0, t.slot()?.bits(), 1];
     refuses("UntypedRetype/NotEnoughMemory#14", untyped, &words, &[CNODE], &[0])
@@ -80,7 +81,7 @@ fn make_pool_checks_in_order(t: &mut Tester) -> Outcome {
 /// `invocations.md §9`, MakePool.
 fn make_pool_looks_up_the_slot(t: &mut Tester) -> Outcome {
     let untyped = t.untyped(12)?;
-    let lookup = Lookup { invocation: "ARMASIDControlMakePool", step: "#5", side: 0 };
+    let lookup = Lookup { invocation: "ARCHASIDControlMakePool", step: "#5", side: 0 };
     lookup.fails(t, |root, index, depth| Request::new(ASID_CONTROL, &[index, depth], &[untyped, root]))
 }
 
@@ -90,7 +91,7 @@ fn pools_are_exhausted(t: &mut Tester) -> Outcome {
         pool(t)?;
     }
     // This comes before anything else is looked at.
-    let row = "ARMASIDControlMakePool/DeleteFirst#2";
+    let row = "ARCHASIDControlMakePool/DeleteFirst#2";
     refuses(row, ASID_CONTROL, &[0, 65], &[NULL, NULL], &[])
 }
 
@@ -102,7 +103,7 @@ fn a_deleted_pool_frees_its_number(t: &mut Tester) -> Outcome {
     }
     let copy = t.copy(last, ALL)?;
     t.delete(last)?;
-    let row = "ARMASIDControlMakePool/DeleteFirst#2";
+    let row = "ARCHASIDControlMakePool/DeleteFirst#2";
     refuses(row, ASID_CONTROL, &[0, 65], &[NULL, NULL], &[])?;
     t.delete(copy)?;
     pool(t)?;
@@ -113,27 +114,30 @@ fn a_deleted_pool_frees_its_number(t: &mut Tester) -> Outcome {
 fn a_pool_is_a_child_of_its_untyped(t: &mut Tester) -> Outcome {
     let (untyped, slot) = (t.untyped(12)?, t.slot()?);
     let words = [slot.bits(), DEPTH];
-    accepts("ARMASIDControlMakePool", ASID_CONTROL, &words, &[untyped, CNODE])?;
+    accepts("ARCHASIDControlMakePool", ASID_CONTROL, &words, &[untyped, CNODE])?;
     let copy = t.copy(slot, ALL)?;
     t.revoke(slot)?;
     t.is_empty(copy, false)?;
     t.revoke(untyped)?;
     t.is_empty(slot, true)?;
     t.is_empty(copy, true)?;
-    accepts("ARMASIDControlMakePool", ASID_CONTROL, &words, &[untyped, CNODE])?;
+    accepts("ARCHASIDControlMakePool", ASID_CONTROL, &words, &[untyped, CNODE])?;
     Ok(())
 }
 
 /// `invocations.md §9`, Assign.
 fn assign_checks_in_order(t: &mut Tester) -> Outcome {
-    let (table, root) = (t.make(Blueprint::PageTable)?, t.make(Blueprint::VSpace)?);
-    refuses("ARMASIDPoolAssign/TruncatedMessage#1", ASID_POOL, &[], &[], &[])?;
-    for wrong in [NULL, CNODE, table] {
-        refuses("ARMASIDPoolAssign/InvalidCapability#2", ASID_POOL, &[], &[wrong], &[1])?;
+    let (table, root) = (t.make(TABLES[0].blueprint)?, t.make(Blueprint::VSpace)?);
+    refuses("ARCHASIDPoolAssign/TruncatedMessage#1", ASID_POOL, &[], &[], &[])?;
+    for wrong in [NULL, CNODE, t.frame()?] {
+        refuses("ARCHASIDPoolAssign/InvalidCapability#2", ASID_POOL, &[], &[wrong], &[1])?;
     }
-    accepts("ARMASIDPoolAssign", ASID_POOL, &[], &[root])?;
+    if !TABLES_ARE_ROOTS {
+        refuses("ARCHASIDPoolAssign/InvalidCapability#2", ASID_POOL, &[], &[table], &[1])?;
+    }
+    accepts("ARCHASIDPoolAssign", ASID_POOL, &[], &[root])?;
     for assigned in [root, VSPACE] {
-        refuses("ARMASIDPoolAssign/InvalidCapability#3", ASID_POOL, &[], &[assigned], &[1])?;
+        refuses("ARCHASIDPoolAssign/InvalidCapability#3", ASID_POOL, &[], &[assigned], &[1])?;
     }
     Ok(())
 }
@@ -145,10 +149,10 @@ fn fill(t: &mut Tester, pool: CPtr, count: u64) -> Outcome<CPtr> {
         let words = [Blueprint::VSpace.object_type(), 0, 0, 0, roots.bits() + offset, 1];
         accepts("UntypedRetype", t.block(), &words, &[CNODE])?;
         if offset < count {
-            accepts("ARMASIDPoolAssign", pool, &[], &[after(roots, offset)])?;
+            accepts("ARCHASIDPoolAssign", pool, &[], &[after(roots, offset)])?;
         }
     }
-    refuses("ARMASIDPoolAssign/DeleteFirst#6", pool, &[], &[after(roots, count)], &[])?;
+    refuses("ARCHASIDPoolAssign/DeleteFirst#6", pool, &[], &[after(roots, count)], &[])?;
     Ok(roots)
 }
 
@@ -171,9 +175,9 @@ fn a_deleted_root_frees_its_identifier(t: &mut Tester) -> Outcome {
     let count = asid::PER_POOL as u64;
     let roots = fill(t, pool, count)?;
     t.delete(after(roots, 77))?;
-    accepts("ARMASIDPoolAssign", pool, &[], &[after(roots, count)])?;
+    accepts("ARCHASIDPoolAssign", pool, &[], &[after(roots, count)])?;
     let one_more = t.make(Blueprint::VSpace)?;
-    refuses("ARMASIDPoolAssign/DeleteFirst#6", pool, &[], &[one_more], &[])
+    refuses("ARCHASIDPoolAssign/DeleteFirst#6", pool, &[], &[one_more], &[])
 }
 
 /// `memory.md §6`: roots of a deleted pool stay assigned but lead nowhere.
@@ -181,7 +185,7 @@ fn roots_of_a_deleted_pool_are_unusable(t: &mut Tester) -> Outcome {
     let pool = pool(t)?;
     let (root, frame) = (assigned(t, pool)?, t.frame()?);
     t.delete(pool)?;
-    let words = [0x1000, READ, 0];
-    refuses("ARMPageMap/FailedLookup.InvalidRoot#3", frame, &words, &[root], &[0, 1])?;
-    refuses("ARMASIDPoolAssign/InvalidCapability#3", ASID_POOL, &[], &[root], &[1])
+    let words = [0x1000, READ, NORMAL];
+    refuses(page_map::NOWHERE, frame, &words, &[root], &[0, 1])?;
+    refuses("ARCHASIDPoolAssign/InvalidCapability#3", ASID_POOL, &[], &[root], &[1])
 }

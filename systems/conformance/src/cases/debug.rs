@@ -2,13 +2,14 @@
 
 //! Calls of debug kernels (`syscalls.md §13`). DebugHalt, which ends the machine, is left out.
 
-use keel::cap::{Blueprint, CPtr};
-use keel_abi::{aarch64::cap_type as machine_type, cap_type, fault, message::ipc_buffer, syscall};
+use keel::cap::CPtr;
+use keel_abi::{arch::cap_type as machine_type, cap_type, fault, message::ipc_buffer, syscall};
 
 use super::Case;
 use crate::{
     check::*,
     invoke::*,
+    machine,
     puppet::{Event, Syscall},
     tester::*,
 };
@@ -43,11 +44,11 @@ fn puts_a_character(t: &mut Tester) -> Outcome {
 fn identifies_every_capability(t: &mut Tester) -> Outcome {
     t.needs_debug_calls()?;
     let puppet = t.puppet(ABOVE)?;
-    let (pool, untyped, handler, sgi) = (t.slot()?, t.untyped(12)?, t.slot()?, t.slot()?);
-    accepts("ARMASIDControlMakePool", ASID_CONTROL, &[pool.bits(), DEPTH], &[untyped, CNODE])?;
-    accepts("IRQIssueIRQHandler", IRQ_CONTROL, &[150, handler.bits(), DEPTH], &[CNODE])?;
-    accepts("ARMIRQIssueSGISignal", IRQ_CONTROL, &[1, 0, sgi.bits(), DEPTH], &[CNODE])?;
-    for (cap, number) in [
+    let (pool, untyped, handler) = (t.slot()?, t.untyped(12)?, t.slot()?);
+    accepts("ARCHASIDControlMakePool", ASID_CONTROL, &[pool.bits(), DEPTH], &[untyped, CNODE])?;
+    let words = [machine::SPARE_IRQ, handler.bits(), DEPTH];
+    accepts("IRQIssueIRQHandler", IRQ_CONTROL, &words, &[CNODE])?;
+    let common = [
         (untyped, cap_type::UNTYPED),
         (t.endpoint()?, cap_type::ENDPOINT),
         (t.notification()?, cap_type::NOTIFICATION),
@@ -60,12 +61,10 @@ fn identifies_every_capability(t: &mut Tester) -> Outcome {
         (t.sched_context()?, cap_type::SCHED_CONTEXT),
         (t.sched_control(), cap_type::SCHED_CONTROL),
         (t.frame()?, machine_type::FRAME),
-        (t.make(Blueprint::PageTable)?, machine_type::PAGE_TABLE),
-        (t.make(Blueprint::VSpace)?, machine_type::VSPACE),
         (ASID_CONTROL, machine_type::ASID_CONTROL),
         (pool, machine_type::ASID_POOL),
-        (sgi, machine_type::SGI_SIGNAL),
-    ] {
+    ];
+    for (cap, number) in common.into_iter().chain(machine::own_caps(t)?) {
         let received = puppet.does(debug_call(syscall::DEBUG_CAP_IDENTIFY, cap))?;
         same("type", number, received.badge)?;
         same("message info, which is to stay", 0, received.info.word())?;

@@ -187,9 +187,8 @@ fn a_thread_holds_itself_in_its_cspace(t: &mut Tester) -> Outcome {
 
 /// `semantics.md §4`: suspended.
 fn deleting_a_running_thread_stops_it(t: &mut Tester) -> Outcome {
-    use keel_abi::aarch64::registers::Register;
     let (puppet, (_, address)) = (t.puppet(BELOW)?, t.mapped_frame()?);
-    puppet.runs_code(machine::spin(), &[(Register::X0, address)])?;
+    puppet.runs_code(machine::spin(), &[(machine::R0, address)])?;
     t.sleep(500)?;
     t.delete(puppet.tcb)?;
     let count = machine::peek(address);

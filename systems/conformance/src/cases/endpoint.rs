@@ -695,8 +695,8 @@ fn a_first_phase_makes_other_invocations(t: &mut Tester) -> Outcome {
     t.map_tables(VSPACE, address)?;
     buffer.set_caps(&[VSPACE]);
     let map = Syscall::nb_send_recv(frame, notification_with_word(t, notification)?, NULL)
-        .words(&[address, READ | WRITE, 3])
-        .info(keel_abi::aarch64::label::PAGE_MAP, 1, 3);
+        .words(&[address, READ | WRITE, machine::NORMAL])
+        .info(keel_abi::arch::label::PAGE_MAP, 1, 3);
     same("badge", 0x10, puppet.does(map)?.badge)?;
     machine::poke(address, 5);
     Ok(())

@@ -8,8 +8,12 @@ use keel::{
     sys,
 };
 use keel_abi::{
-    aarch64::{
-        fault::{UNKNOWN_SYSCALL_REGISTERS, USER_EXCEPTION_REGISTERS},
+    arch::{
+        fault::{
+            UNKNOWN_SYSCALL_LENGTH, UNKNOWN_SYSCALL_NUMBER, UNKNOWN_SYSCALL_REGISTERS, USER_EXCEPTION_LENGTH,
+            USER_EXCEPTION_NUMBER, USER_EXCEPTION_REGISTERS,
+        },
+        memory::LAST_PAGE,
         registers::{self, Register, USER_CONTEXT},
     },
     fault, syscall,
@@ -19,7 +23,7 @@ use super::Case;
 use crate::{
     check::*,
     invoke::*,
-    machine::{self, Code},
+    machine::{self, Access, FLAGS, FREE_ADDRESSES, NORMAL, R0, R1, Reason, visible},
     puppet::{Fault, Puppet, Syscall},
     tester::*,
 };
@@ -36,8 +40,7 @@ pub const CASES: &[Case] = cases![
     a_refusing_reply_to_an_unknown_syscall_stops,
     user_exceptions_show_where_and_what,
     a_misaligned_stack_does_not_fault,
-    a_misaligned_program_counter_faults,
-    a_reply_to_a_user_exception_sets_three_registers,
+    a_reply_to_a_user_exception_sets_registers,
     a_refusing_reply_to_a_user_exception_stops,
     replies_do_not_set_forbidden_flags,
     vm_faults_of_loads_and_stores,
@@ -136,32 +139,30 @@ fn any_reply_to_a_cap_fault_restarts(t: &mut Tester) -> Outcome {
     puppet.done()?.is(0, 0, &[5])
 }
 
-/// The registers that a thread shows which was started with these, and stopped at `pc`.
-fn shown(puppet: &Puppet, registers: Registers, pc: u64) -> Outcome<Registers> {
-    let spsr = puppet.registers()?.get(Register::Spsr);
-    // NZCV, and what the kernel gives all threads: EL0, FIQ masked; SError, too, but in debug kernels.
-    same("flags", registers.get(Register::Spsr) & 0xf << 28 | 1 << 6, spsr & !(1 << 8))?;
-    Ok(registers.with(Register::Pc, pc).with(Register::Spsr, spsr))
+/// Expects that a puppet which was started with these registers, and stopped at `pc`, shows them.
+#[track_caller]
+fn shows(puppet: &Puppet, expected: Registers, pc: u64) -> Outcome<Registers> {
+    let (expected, now) = (expected.with(Register::Pc, pc), puppet.registers()?);
+    for register in USER_CONTEXT {
+        let (expected, got) = visible(register, expected.get(register), now.get(register));
+        if expected != got {
+            let what = format_args!("{expected:#x} in {register:?}");
+            return Err(differ("to have", Shown::Any(&what), Shown::Word(got)));
+        }
+    }
+    Ok(now)
 }
 
 /// `errors-and-faults.md §4.2`, `syscalls.md §1.2`.
 fn unknown_syscalls_show_registers(t: &mut Tester) -> Outcome {
     let puppet = t.puppet(ABOVE)?;
     let code = machine::syscall();
-    let mut numbers = [0, 1, -33, -34, -100, 0xffff_ffff, i64::MAX, i64::MIN].into_iter();
+    let mut numbers = [0, 1, -34, -100, 0xffff_ffff, i64::MAX, i64::MIN].into_iter();
     numbers.try_for_each(|number| {
         let call = Syscall::new(number).words(&[1, 2, 3, 4]);
         let fault = puppet.faults(call)?;
-        let registers = shown(&puppet, puppet.registers_for(call), code.start)?;
-        let mut words = [0; 13];
-        for (word, register) in words.iter_mut().zip(UNKNOWN_SYSCALL_REGISTERS) {
-            *word = match register {
-                Register::NextPc => code.end,
-                register => registers.get(register),
-            };
-        }
-        words[12] = number as u64;
-        fault.is(fault::UNKNOWN_SYSCALL, &words)?;
+        let registers = shows(&puppet, puppet.registers_for(call), code.start)?;
+        fault.is(fault::UNKNOWN_SYSCALL, &machine::unknown_syscall(&registers, code, number))?;
         same("badge", 0, fault.badge)
     })
 }
@@ -171,54 +172,59 @@ fn unknown_syscalls_show_registers(t: &mut Tester) -> Outcome {
 fn ends_with(puppet: &Puppet, reply: CPtr, expected: Registers) -> Outcome {
     let fault = take(puppet.done, reply);
     same("fault", fault::USER_EXCEPTION, fault.label)?;
-    let now = puppet.registers()?;
-    for register in USER_CONTEXT {
-        let (expected, got) = (expected.get(register), now.get(register));
-        if expected != got {
-            let what = format_args!("{expected:#x} in {register:?}");
-            return Err(differ("to have", Shown::Any(&what), Shown::Word(got)));
-        }
-    }
+    shows(puppet, expected, expected.get(Register::Pc))?;
     Ok(())
 }
 
-/// `errors-and-faults.md §5`: twelve words; what stands behind them does not count.
-fn a_reply_to_an_unknown_syscall_sets_registers(t: &mut Tester) -> Outcome {
-    let (puppet, reply, code) = (t.puppet(ABOVE)?, t.reply()?, machine::syscall());
-    let call = Syscall::new(5);
-    puppet.start(call)?;
-    take(puppet.done, reply);
-    let mut expected = shown(&puppet, puppet.registers_for(call), code.end)?;
-    let mut words = [0; 14];
-    for (index, register) in UNKNOWN_SYSCALL_REGISTERS.into_iter().enumerate() {
-        words[index] = match register {
-            Register::Pc => code.end,
-            // Of no effect: the thread goes on at pc.
-            Register::NextPc => 0xbad,
-            Register::Spsr => expected.get(register) ^ 0xf << 28,
+/// A reply that sets registers: each to a word of its own, but for the program counter.
+fn reply_words<const N: usize>(registers: &[Register], before: Registers, pc: u64) -> [u64; N] {
+    core::array::from_fn(|index| match registers.get(index) {
+        Some(Register::Pc) => pc,
+        Some(&register) => match FLAGS {
+            Some((flags, bits)) if flags == register => before.get(register) ^ bits,
             _ => 0x5555_0000 + index as u64,
-        };
-        if register != Register::NextPc {
-            expected = expected.with(register, words[index]);
-        }
-    }
-    answer(reply, 0, &words);
-    ends_with(&puppet, reply, expected)
+        },
+        None => 0xbad,
+    })
 }
 
-/// `errors-and-faults.md §5`: min(length, 12) words.
-fn a_short_reply_to_an_unknown_syscall_sets_the_first(t: &mut Tester) -> Outcome {
+/// These registers after a reply with `words`.
+fn replied(before: Registers, order: &[Register], words: &[u64]) -> Registers {
+    let set = |registers: Registers, (&register, &word): (&Register, &u64)| {
+        // That address is of no effect: the thread goes on at pc.
+        if machine::is_next_pc(register) { registers } else { registers.with(register, word) }
+    };
+    order.iter().zip(words).fold(before, set)
+}
+
+/// `errors-and-faults.md §5`: the registers of the message; what stands behind them does not count.
+fn a_reply_to_an_unknown_syscall_sets_registers(t: &mut Tester) -> Outcome {
+    const MOST: usize = UNKNOWN_SYSCALL_REGISTERS.len();
     let (puppet, reply, code) = (t.puppet(ABOVE)?, t.reply()?, machine::syscall());
     let call = Syscall::new(5);
     puppet.start(call)?;
     take(puppet.done, reply);
-    let mut expected = shown(&puppet, puppet.registers_for(call), code.end)?;
-    let words = [10, 11, 12, 13, 14, 15, 16, 17, code.end];
-    for (word, register) in words.into_iter().zip(UNKNOWN_SYSCALL_REGISTERS) {
-        expected = expected.with(register, word);
-    }
+    let before = shows(&puppet, puppet.registers_for(call), code.start)?;
+    let words: [u64; MOST + 2] = reply_words(&UNKNOWN_SYSCALL_REGISTERS, before, code.end);
     answer(reply, 0, &words);
-    ends_with(&puppet, reply, expected)
+    ends_with(&puppet, reply, replied(before, &UNKNOWN_SYSCALL_REGISTERS, &words))
+}
+
+/// `errors-and-faults.md §5`: min(length, registers) words.
+fn a_short_reply_to_an_unknown_syscall_sets_the_first(t: &mut Tester) -> Outcome {
+    const MOST: usize = UNKNOWN_SYSCALL_REGISTERS.len();
+    let (puppet, reply, code) = (t.puppet(ABOVE)?, t.reply()?, machine::syscall());
+    let with_pc = machine::place_in_unknown_syscall(Register::Pc).unwrap_or(MOST) + 1;
+    for count in with_pc..MOST {
+        let call = Syscall::new(5);
+        puppet.start(call)?;
+        take(puppet.done, reply);
+        let before = shows(&puppet, puppet.registers_for(call), code.start)?;
+        let words: [u64; MOST] = reply_words(&UNKNOWN_SYSCALL_REGISTERS, before, code.end);
+        answer(reply, 0, &words[..count]);
+        ends_with(&puppet, reply, replied(before, &UNKNOWN_SYSCALL_REGISTERS, &words[..count]))?;
+    }
+    Ok(())
 }
 
 /// `errors-and-faults.md §5`.
@@ -229,10 +235,14 @@ fn an_empty_reply_to_an_unknown_syscall_repeats_it(t: &mut Tester) -> Outcome {
     answer(reply, 0, &[]);
     let second = take(puppet.done, reply);
     second.is(fault::UNKNOWN_SYSCALL, first.words())?;
-    // With another number in x7 it is another call.
-    let call = [5, 0, 0, 0, 0, 0, 0, syscall::YIELD as u64];
-    answer(reply, 0, &call);
-    same("fault", fault::USER_EXCEPTION, take(puppet.done, reply).label)
+    // With another number, where the reply has it, it is another call.
+    if let Some(place) = machine::place_in_unknown_syscall(registers::SYSCALL_NUMBER) {
+        let mut words = machine::unknown_syscall(&puppet.registers()?, machine::syscall(), 0);
+        words[place] = syscall::YIELD as u64;
+        answer(reply, 0, &words[..=place]);
+        same("fault", fault::USER_EXCEPTION, take(puppet.done, reply).label)?;
+    }
+    Ok(())
 }
 
 /// `errors-and-faults.md §5`: the thread is inactive.
@@ -249,20 +259,25 @@ fn a_refusing_reply_to_an_unknown_syscall_stops(t: &mut Tester) -> Outcome {
     Ok(())
 }
 
-/// `errors-and-faults.md §4.3`: pc, sp, spsr, ESR, 0.
+/// `errors-and-faults.md §4.3`: some registers, the number, and 0.
 fn user_exceptions_show_where_and_what(t: &mut Tester) -> Outcome {
     let (puppet, reply) = (t.puppet(ABOVE)?, t.reply()?);
-    let nothing = machine::nothing();
-    for (code, pc, esr) in [
-        (nothing, nothing.end, 0x0200_0000),
-        (machine::breakpoint(), machine::breakpoint().start, 0xf200_0007),
-        (machine::kernel_register(), machine::kernel_register().start, 0x0200_0000),
+    let (nothing, breakpoint, forbidden) =
+        (machine::nothing(), machine::breakpoint(), machine::kernel_register());
+    for (code, pc, number) in [
+        (nothing, nothing.end, machine::exception::UNDEFINED),
+        (breakpoint, breakpoint.start, machine::exception::BREAKPOINT),
+        (forbidden, forbidden.start, machine::exception::UNDEFINED),
     ] {
         puppet.start_code(code, puppet.pattern())?;
         let fault = take(puppet.done, reply);
-        let registers = shown(&puppet, puppet.pattern(), pc)?;
-        let (sp, spsr) = (registers.get(Register::Sp), registers.get(Register::Spsr));
-        fault.is(fault::USER_EXCEPTION, &[pc, sp, spsr, esr, 0])?;
+        let registers = shows(&puppet, puppet.pattern(), pc)?;
+        let mut words = [0; USER_EXCEPTION_LENGTH];
+        for (word, register) in words.iter_mut().zip(USER_EXCEPTION_REGISTERS) {
+            *word = registers.get(register);
+        }
+        words[USER_EXCEPTION_NUMBER] = number;
+        fault.is(fault::USER_EXCEPTION, &words)?;
         same("badge", 0, fault.badge)?;
     }
     Ok(())
@@ -275,36 +290,21 @@ fn a_misaligned_stack_does_not_fault(t: &mut Tester) -> Outcome {
     let puppet = t.puppet(ABOVE)?;
     puppet.runs_code(machine::load_from_stack(), &[(Register::Sp, address + 8)])?;
     puppet.done()?;
-    same("loaded word", 0x1234, puppet.registers()?.get(Register::X1))
+    same("loaded word", 0x1234, puppet.registers()?.get(R1))
 }
 
-/// `errors-and-faults.md §4.3`: class 0x22.
-fn a_misaligned_program_counter_faults(t: &mut Tester) -> Outcome {
-    let puppet = t.puppet(ABOVE)?;
-    let target = machine::nothing().start + 2;
-    puppet.runs_code(machine::jump(), &[(Register::X0, target)])?;
-    let fault = puppet.fault()?;
-    same("fault", fault::USER_EXCEPTION, fault.label)?;
-    same("pc", target, fault.words()[0])?;
-    same("exception class", 0x22, fault.words()[3] >> 26)?;
-    same("code", 0, fault.words()[4])
-}
-
-/// `errors-and-faults.md §5`: pc, sp and spsr; with fewer words the first of these.
-fn a_reply_to_a_user_exception_sets_three_registers(t: &mut Tester) -> Outcome {
+/// `errors-and-faults.md §5`: the registers of the message; with fewer words the first of these.
+fn a_reply_to_a_user_exception_sets_registers(t: &mut Tester) -> Outcome {
+    const MOST: usize = USER_EXCEPTION_REGISTERS.len();
     let (puppet, reply) = (t.puppet(ABOVE)?, t.reply()?);
     let code = machine::breakpoint();
-    for count in 1..6 {
+    for count in 1..MOST + 3 {
         puppet.start_code(code, puppet.pattern())?;
         take(puppet.done, reply);
-        let before = shown(&puppet, puppet.pattern(), code.end)?;
-        let words = [code.end, 0x7000, before.get(Register::Spsr) ^ 0xf << 28, 0xbad, 0xbad];
-        let mut expected = before;
-        for (word, register) in words.into_iter().zip(USER_EXCEPTION_REGISTERS).take(count) {
-            expected = expected.with(register, word);
-        }
+        let before = shows(&puppet, puppet.pattern(), code.start)?;
+        let words: [u64; MOST + 2] = reply_words(&USER_EXCEPTION_REGISTERS, before, code.end);
         answer(reply, 0, &words[..count]);
-        ends_with(&puppet, reply, expected)?;
+        ends_with(&puppet, reply, replied(before, &USER_EXCEPTION_REGISTERS, &words[..count]))?;
     }
     // Without words it is repeated.
     puppet.start_code(code, puppet.pattern())?;
@@ -324,47 +324,49 @@ fn a_refusing_reply_to_a_user_exception_stops(t: &mut Tester) -> Outcome {
     same("fault", fault::USER_EXCEPTION, take(puppet.done, reply).label)
 }
 
-/// `errors-and-faults.md §5`, `invocations.md §5.1`: NZCV are taken, nothing else.
+/// `errors-and-faults.md §5`, `invocations.md §5.1`: of the flags, nothing but those of user level is taken.
 fn replies_do_not_set_forbidden_flags(t: &mut Tester) -> Outcome {
+    let Some((flags, bits)) = FLAGS else { return skip("threads have no register of flags") };
     let (puppet, reply) = (t.puppet(ABOVE)?, t.reply()?);
     let code = machine::breakpoint();
     puppet.start_code(code, puppet.pattern())?;
     take(puppet.done, reply);
-    let expected = shown(&puppet, puppet.pattern().with(Register::Spsr, 0xf << 28), code.end);
-    holds("flags differ from the pattern's", expected.is_err())?;
-    let fixed = puppet.registers()?.get(Register::Spsr) & !(0xf << 28);
-    answer(reply, 0, &[code.end, 0, u64::MAX]);
-    let expected = puppet.pattern().with(Register::Sp, 0).with(Register::Spsr, 0xf << 28 | fixed);
-    ends_with(&puppet, reply, expected.with(Register::Pc, code.end))
+    let before = puppet.registers()?;
+    let fixed = before.get(flags) & !bits;
+    let mut words = [0; USER_EXCEPTION_REGISTERS.len()];
+    for (word, register) in words.iter_mut().zip(USER_EXCEPTION_REGISTERS) {
+        *word = if register == flags { u64::MAX } else { before.get(register) };
+    }
+    words[0] = code.end;
+    answer(reply, 0, &words);
+    ends_with(&puppet, reply, before.with(flags, bits | fixed).with(Register::Pc, code.end))?;
+    same("flags", bits | fixed, puppet.registers()?.get(flags))
 }
 
 /// Lets a puppet access an address, and expects a VMFault.
 #[track_caller]
-fn access(puppet: &Puppet, code: Code, address: u64) -> Outcome<u64> {
-    puppet.runs_code(code, &[(Register::X0, address)])?;
+fn access(puppet: &Puppet, access: Access, address: u64, reason: Reason) -> Outcome {
+    let code = match access {
+        Access::Load => machine::load(),
+        Access::Store => machine::store(),
+        Access::Fetch => machine::jump(),
+    };
+    puppet.runs_code(code, &[(R0, address)])?;
     let fault = puppet.fault()?;
-    let is_fetch = code == machine::jump();
+    let is_fetch = access == Access::Fetch;
     let pc = if is_fetch { address } else { code.start };
     let status = fault.words().get(3).copied().unwrap_or(0);
     fault.is(fault::VM_FAULT, &[pc, address, is_fetch.into(), status])?;
-    same("exception class", if is_fetch { 0x20 } else { 0x24 }, status >> 26)?;
-    Ok(status)
+    let (mask, expected) = machine::fault_status(access, reason);
+    same("cause", expected, status & mask)
 }
-
-/// What the status says of the cause, without the level.
-const STATUS_KIND: u64 = 0x3c;
-const TRANSLATION: u64 = 0x04;
-const PERMISSION: u64 = 0x0c;
-const WRITE_NOT_READ: u64 = 1 << 6;
 
 /// `errors-and-faults.md §4.4`.
 fn vm_faults_of_loads_and_stores(t: &mut Tester) -> Outcome {
     let puppet = t.puppet(ABOVE)?;
-    for address in [t.addresses(12), 0, 0x7fff_ffff_fff8, FREE_ADDRESSES.start + 0x1234] {
-        let status = access(&puppet, machine::load(), address)?;
-        same("cause", TRANSLATION, status & (STATUS_KIND | WRITE_NOT_READ))?;
-        let status = access(&puppet, machine::store(), address)?;
-        same("cause", TRANSLATION | WRITE_NOT_READ, status & (STATUS_KIND | WRITE_NOT_READ))?;
+    for address in [t.addresses(12), 0, LAST_PAGE + 0xff8, FREE_ADDRESSES.start + 0x1234] {
+        access(&puppet, Access::Load, address, Reason::Nothing)?;
+        access(&puppet, Access::Store, address, Reason::Nothing)?;
     }
     Ok(())
 }
@@ -373,25 +375,27 @@ fn vm_faults_of_loads_and_stores(t: &mut Tester) -> Outcome {
 fn vm_faults_of_fetches(t: &mut Tester) -> Outcome {
     let puppet = t.puppet(ABOVE)?;
     for address in [t.addresses(12), 0] {
-        same("cause", TRANSLATION, access(&puppet, machine::jump(), address)? & STATUS_KIND)?;
+        access(&puppet, Access::Fetch, address, Reason::Nothing)?;
     }
     Ok(())
 }
 
-/// `memory.md`: a read-only page, one without rights, and one that is not to be executed.
+/// `memory.md §4`: a read-only page, one without rights, and one that is not to be executed.
 fn vm_faults_of_rights(t: &mut Tester) -> Outcome {
     let puppet = t.puppet(ABOVE)?;
     let mut map = |rights, attributes| -> Outcome<u64> {
         let (frame, address) = (t.frame()?, t.addresses(12));
         t.map_tables(VSPACE, address)?;
-        accepts("ARMPageMap", frame, &[address, rights, attributes], &[VSPACE])?;
+        accepts("ARCHPageMap", frame, &[address, rights, attributes], &[VSPACE])?;
         Ok(address)
     };
-    let (read_only, nothing, data) = (map(READ, 3)?, map(0, 3)?, map(READ | WRITE, 7)?);
-    same("cause", PERMISSION, access(&puppet, machine::store(), read_only)? & STATUS_KIND)?;
-    same("cause", PERMISSION, access(&puppet, machine::load(), nothing)? & STATUS_KIND)?;
-    same("cause", PERMISSION, access(&puppet, machine::jump(), data)? & STATUS_KIND)?;
-    puppet.runs_code(machine::load(), &[(Register::X0, read_only)])?;
+    let (read_only, nothing) = (map(READ, NORMAL)?, map(0, NORMAL)?);
+    access(&puppet, Access::Store, read_only, Reason::Rights)?;
+    access(&puppet, Access::Load, nothing, Reason::Rights)?;
+    if let Some(attributes) = machine::NOT_EXECUTABLE {
+        access(&puppet, Access::Fetch, map(READ | WRITE, attributes)?, Reason::Rights)?;
+    }
+    puppet.runs_code(machine::load(), &[(R0, read_only)])?;
     puppet.done()?;
     Ok(())
 }
@@ -399,10 +403,10 @@ fn vm_faults_of_rights(t: &mut Tester) -> Outcome {
 /// `errors-and-faults.md §4.4`.
 fn vm_faults_of_the_kernels_addresses(t: &mut Tester) -> Outcome {
     let puppet = t.puppet(ABOVE)?;
-    for address in [0xffff_ff80_4000_0000, 0xffff_8000_0000_0000, 0xffff_ffff_ffff_f000, 1 << 52] {
-        access(&puppet, machine::load(), address)?;
-        access(&puppet, machine::store(), address)?;
-        access(&puppet, machine::jump(), address)?;
+    for address in machine::KERNEL_ADDRESSES {
+        for kind in [Access::Load, Access::Store, Access::Fetch] {
+            access(&puppet, kind, address, Reason::Kernel)?;
+        }
     }
     Ok(())
 }
@@ -410,7 +414,7 @@ fn vm_faults_of_the_kernels_addresses(t: &mut Tester) -> Outcome {
 /// `errors-and-faults.md §5`: whatever label, and no register is set.
 fn any_reply_to_a_vm_fault_restarts(t: &mut Tester) -> Outcome {
     let (puppet, reply, address) = (t.puppet(ABOVE)?, t.reply()?, t.addresses(12));
-    puppet.runs_code(machine::load(), &[(Register::X0, address)])?;
+    puppet.runs_code(machine::load(), &[(R0, address)])?;
     for label in [0, 1] {
         same("fault", fault::VM_FAULT, take(puppet.done, reply).label)?;
         answer(reply, label, &[1, 2, 3, 4]);
@@ -418,11 +422,11 @@ fn any_reply_to_a_vm_fault_restarts(t: &mut Tester) -> Outcome {
     same("fault", fault::VM_FAULT, take(puppet.done, reply).label)?;
     let frame = t.frame()?;
     t.map_tables(VSPACE, address)?;
-    accepts("ARMPageMap", frame, &[address, READ | WRITE, 3], &[VSPACE])?;
+    accepts("ARCHPageMap", frame, &[address, READ | WRITE, NORMAL], &[VSPACE])?;
     machine::poke(address, 99);
     answer(reply, 9, &[1, 2, 3, 4]);
     puppet.done()?;
-    same("loaded word", 99, puppet.registers()?.get(Register::X1))
+    same("loaded word", 99, puppet.registers()?.get(R1))
 }
 
 /// A puppet with another handler than its own endpoint.
@@ -466,15 +470,14 @@ fn a_handler_that_waits_gets_the_fault(t: &mut Tester) -> Outcome {
     let puppet = handled_by(t, endpoint)?;
     puppet.start(Syscall::new(5).words(&[1, 2, 3]))?;
     let received = handler.done()?;
-    same("message info", fault::UNKNOWN_SYSCALL << 12 | 13, received.info.word())?;
+    let length = UNKNOWN_SYSCALL_LENGTH as u64;
+    same("message info", fault::UNKNOWN_SYSCALL << 12 | length, received.info.word())?;
     same("badge", 0, received.badge)?;
-    let registers = puppet.registers_for(Syscall::new(5).words(&[1, 2, 3]));
-    let expected = [Register::X0, Register::X1, Register::X2, Register::X3].map(|r| registers.get(r));
-    received.words_are(&expected)?;
-    for (index, register) in UNKNOWN_SYSCALL_REGISTERS.into_iter().enumerate().take(8).skip(4) {
-        same("word in the buffer", registers.get(register), handler.buffer().word(index))?;
+    let words = machine::unknown_syscall(&puppet.registers()?, machine::syscall(), 5);
+    received.words_are(&words[..4])?;
+    for (index, word) in words.into_iter().enumerate().skip(4) {
+        same("word in the buffer", word, handler.buffer().word(index))?;
     }
-    same("number", 5, handler.buffer().word(12))?;
     handler.does(Syscall::send(reply).raw_info(1 << 12))?;
     puppet.busy()
 }
@@ -529,21 +532,17 @@ fn a_handler_without_buffer_gets_four_words(t: &mut Tester) -> Outcome {
 fn a_replier_without_buffer_gives_four_words(t: &mut Tester) -> Outcome {
     let (handler, puppet, reply) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?, t.reply()?);
     accepts("TCBSetIPCBuffer", handler.tcb, &[0], &[NULL])?;
-    let call = Syscall::new(5);
-    puppet.start(call)?;
+    puppet.start(Syscall::new(5))?;
     let first = handler.does(Syscall::recv(puppet.done, reply))?;
     same("message info", fault::UNKNOWN_SYSCALL << 12 | 4, first.info.word())?;
-    handler.does(Syscall::send(reply).words(&[1, 2, 3, 4]).info(0, 0, 12))?;
+    let before = puppet.registers()?;
+    let words: [u64; 4] = reply_words(&UNKNOWN_SYSCALL_REGISTERS, before, machine::syscall().start);
+    let length = UNKNOWN_SYSCALL_REGISTERS.len();
+    handler.does(Syscall::send(reply).words(&words).info(0, 0, length))?;
     // The call is repeated, with these registers.
-    let second = take(puppet.done, reply);
-    same("fault", fault::UNKNOWN_SYSCALL, second.label)?;
-    let registers = puppet.registers_for(call);
-    let rest = [Register::X4, Register::X5, Register::X6, Register::X7].map(|r| registers.get(r));
-    let words = [1, 2, 3, 4, rest[0], rest[1], rest[2], rest[3]];
-    if second.words()[..8] != words {
-        return Err(differ("registers", Shown::Words(&words), Shown::Words(&second.words()[..8])));
-    }
-    Ok(())
+    let after = replied(before, &UNKNOWN_SYSCALL_REGISTERS, &words);
+    let expected = machine::unknown_syscall(&after, machine::syscall(), 5);
+    take(puppet.done, reply).is(fault::UNKNOWN_SYSCALL, &expected)
 }
 
 /// `errors-and-faults.md §3`.
@@ -573,7 +572,7 @@ fn resume_repeats_what_faulted(t: &mut Tester) -> Outcome {
     accepts("TCBResume", puppet.tcb, &[], &[])?;
     // The reply object is free again.
     answer(reply, 1, &[]);
-    same("number", 6, take(puppet.done, reply).words()[12])
+    same("number", 6, take(puppet.done, reply).words()[UNKNOWN_SYSCALL_NUMBER])
 }
 
 /// `errors-and-faults.md §3`, `semantics.md §6`.
@@ -617,7 +616,7 @@ fn a_deleted_thread_is_out_of_its_fault(t: &mut Tester) -> Outcome {
     first.start(Syscall::new(5))?;
     second.start(Syscall::new(6))?;
     t.delete(first.tcb)?;
-    same("number", 6, take(handler, reply).words()[12])?;
+    same("number", 6, take(handler, reply).words()[UNKNOWN_SYSCALL_NUMBER])?;
     t.delete(second.tcb)?;
     answer(reply, 0, &[]);
     same("fault", fault::NULL_FAULT, take(handler, reply).label)
@@ -632,7 +631,7 @@ fn a_fault_waits_in_the_order_of_priority(t: &mut Tester) -> Outcome {
         puppet.start(Syscall::new(number as i64))?;
     }
     for number in [1, 0, 2] {
-        same("number", number, take(handler, reply).words()[12])?;
+        same("number", number, take(handler, reply).words()[UNKNOWN_SYSCALL_NUMBER])?;
     }
     Ok(())
 }
@@ -645,7 +644,10 @@ fn the_fault_endpoint_is_set_by_set_sched_params(t: &mut Tester) -> Outcome {
     puppet.start(Syscall::new(5))?;
     puppet.busy()?;
     let fault = take(handler, reply);
-    same("word", puppet.registers_for(Syscall::new(5)).get(registers::CAPABILITY), fault.words()[0])
+    fault.is(
+        fault::UNKNOWN_SYSCALL,
+        &machine::unknown_syscall(&puppet.registers()?, machine::syscall(), 5),
+    )
 }
 
 /// `syscalls.md §1.2`: numbers of calls that this kernel does not have.
@@ -654,7 +656,7 @@ fn every_other_number_is_unknown(t: &mut Tester) -> Outcome {
     for number in syscall::SET_TLS_BASE..=syscall::DEBUG_SEND_IPI {
         let fault = puppet.faults(Syscall::new(number))?;
         same("UnknownSyscall", fault::UNKNOWN_SYSCALL, fault.label)?;
-        same("number", number as u64, fault.words()[12])?;
+        same("number", number as u64, fault.words()[UNKNOWN_SYSCALL_NUMBER])?;
     }
     Ok(())
 }

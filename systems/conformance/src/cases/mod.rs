@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The cases, one file for each object or theme.
+//! The cases, one file for each object or theme. Those of one architecture are in [`machine`].
 
 use core::fmt::{self, Display};
 
-use crate::{check::Outcome, tester::Tester};
+use crate::{check::Outcome, machine, tester::Tester};
 
 /// A case.
 pub struct Case {
@@ -49,7 +49,7 @@ macro_rules! cases {
 /// Declares the files and lists their cases, in this order.
 macro_rules! themes {
     ($($theme:ident),* $(,)?) => {
-        $(mod $theme;)*
+        $(pub mod $theme;)*
 
         const THEMES: &[&[Case]] = &[$($theme::CASES),*];
     };
@@ -81,10 +81,9 @@ themes! {
     deletion,
     debug,
     boot,
-    smc,
 }
 
-/// All cases.
+/// All cases: those that all architectures have, then those of this one.
 pub fn all() -> impl Iterator<Item = &'static Case> {
-    THEMES.iter().copied().flatten()
+    THEMES.iter().chain(machine::THEMES).copied().flatten()
 }

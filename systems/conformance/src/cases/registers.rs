@@ -6,7 +6,10 @@
 
 use keel::cap::Registers;
 use keel_abi::{
-    aarch64::registers::{FRAME_WORDS, Register, USER_CONTEXT},
+    arch::{
+        fault::{USER_EXCEPTION_CODE, USER_EXCEPTION_NUMBER},
+        registers::{FRAME_WORDS, Register, TLS_BASE, USER_CONTEXT, USER_CONTEXT_WORDS},
+    },
     fault, label,
     object::TCB_FPU_DISABLED,
 };
@@ -15,7 +18,7 @@ use super::Case;
 use crate::{
     check::*,
     invoke::*,
-    machine::{self, Code},
+    machine::{self, Code, R0, R1, R2, visible},
     puppet::{Puppet, Syscall},
     tester::*,
 };
@@ -23,13 +26,10 @@ use crate::{
 /// The cases of this file.
 pub const CASES: &[Case] = cases![
     every_register_is_written_and_read,
-    the_immediate_of_the_call_is_ignored,
-    thread_pointers_are_switched,
     fpu_registers_are_switched,
     fpu_registers_survive_system_calls,
     the_exclusive_monitor_is_cleared,
-    user_level_reads_counters_and_cache_type,
-    user_level_maintains_caches,
+    user_level_reads_the_time,
     reading_with_suspend_stops_the_thread,
     reading_shows_the_restart_address,
     writing_without_resume_leaves_the_state,
@@ -50,41 +50,24 @@ pub const CASES: &[Case] = cases![
     a_disabled_fpu_keeps_its_registers,
 ];
 
-/// `invocations.md §5.1`: the order of the words; nothing but SPSR is changed.
+/// Registers of a thread.
+const CONTEXT: u64 = USER_CONTEXT_WORDS as u64;
+/// Words of a WriteRegisters with all of them.
+const WRITE_WORDS: usize = USER_CONTEXT_WORDS + 2;
+
+/// `invocations.md §5.1`: the order of the words; nothing but flags is changed.
 fn every_register_is_written_and_read(t: &mut Tester) -> Outcome {
     let puppet = t.puppet(ABOVE)?;
-    let mut words = [0; 38];
-    words[1] = 36;
+    let mut words = [0; WRITE_WORDS];
+    words[1] = CONTEXT;
     for (index, word) in words[2..].iter_mut().enumerate() {
         *word = 0xdead_0000_0000_0000 | index as u64;
     }
     accepts("TCBWriteRegisters", puppet.tcb, &words, &[])?;
     let registers = puppet.registers()?;
-    for register in USER_CONTEXT.into_iter().filter(|&register| register != Register::Spsr) {
-        same("a register", words[2 + register as usize], registers.get(register))?;
-    }
-    same("SPSR", 0x40, registers.get(Register::Spsr) & !0x100)
-}
-
-/// `syscalls.md §2`.
-fn the_immediate_of_the_call_is_ignored(t: &mut Tester) -> Outcome {
-    let (puppet, notification) = (t.puppet(ABOVE)?, t.notification()?);
-    let call = puppet.registers_for(Syscall::send(notification));
-    puppet.start_code(machine::syscall_immediate(), call)?;
-    puppet.done()?;
-    same("label", 0, keel::sys::nb_wait(notification).info.label())
-}
-
-/// `memory.md §11`.
-fn thread_pointers_are_switched(t: &mut Tester) -> Outcome {
-    let (first, second) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
-    for puppet in [&first, &second, &first] {
-        let pattern = puppet.pattern();
-        puppet.runs_code(machine::thread_pointers(), &[])?;
-        puppet.done()?;
-        let registers = puppet.registers()?;
-        same("tpidr_el0", pattern.get(Register::TpidrEl0), registers.get(Register::X0))?;
-        same("tpidrro_el0", pattern.get(Register::TpidrroEl0), registers.get(Register::X1))?;
+    for register in USER_CONTEXT {
+        let (expected, got) = visible(register, words[2 + register as usize], registers.get(register));
+        same("a register", expected, got)?;
     }
     Ok(())
 }
@@ -96,17 +79,17 @@ fn fpu_registers_are_switched(t: &mut Tester) -> Outcome {
         puppet.runs_code(machine::get_fpu(), &[])?;
         puppet.done()?;
         let registers = puppet.registers()?;
-        same("d0 of a new thread", 0, registers.get(Register::X0))?;
-        same("fpcr of a new thread", 0, registers.get(Register::X2))?;
-        puppet.runs_code(machine::set_fpu(), &[(Register::X0, value), (Register::X1, value + 1)])?;
+        same("first FPU register of a new thread", 0, registers.get(R0))?;
+        same("FPU control register of a new thread", 0, registers.get(R2))?;
+        puppet.runs_code(machine::set_fpu(), &[(R0, value), (R1, value + 1)])?;
         puppet.done()?;
     }
     for (puppet, value) in [(&first, 100), (&second, 200), (&second, 200), (&first, 100)] {
         puppet.runs_code(machine::get_fpu(), &[])?;
         puppet.done()?;
         let registers = puppet.registers()?;
-        same("d0", value, registers.get(Register::X0))?;
-        same("v31", value + 1, registers.get(Register::X1))?;
+        same("first FPU register", value, registers.get(R0))?;
+        same("last FPU register", value + 1, registers.get(R1))?;
     }
     Ok(())
 }
@@ -114,7 +97,7 @@ fn fpu_registers_are_switched(t: &mut Tester) -> Outcome {
 /// `syscalls.md §2`: FPU registers are preserved across system calls.
 fn fpu_registers_survive_system_calls(t: &mut Tester) -> Outcome {
     let (puppet, notification) = (t.puppet(ABOVE)?, t.notification()?);
-    puppet.runs_code(machine::set_fpu(), &[(Register::X0, 7), (Register::X1, 8)])?;
+    puppet.runs_code(machine::set_fpu(), &[(R0, 7), (R1, 8)])?;
     puppet.done()?;
     puppet.does(Syscall::send(notification))?;
     puppet.does(Syscall::yield_now())?;
@@ -122,46 +105,37 @@ fn fpu_registers_survive_system_calls(t: &mut Tester) -> Outcome {
     puppet.runs_code(machine::get_fpu(), &[])?;
     puppet.done()?;
     let registers = puppet.registers()?;
-    same("d0", 7, registers.get(Register::X0))?;
-    same("v31", 8, registers.get(Register::X1))
+    same("first FPU register", 7, registers.get(R0))?;
+    same("last FPU register", 8, registers.get(R1))
 }
 
 /// `semantics.md §11`: a switch clears the local exclusive reservation.
 fn the_exclusive_monitor_is_cleared(t: &mut Tester) -> Outcome {
     let (puppet, (_, address)) = (t.puppet(ABOVE)?, t.mapped_frame()?);
     let notification = t.notification()?;
-    let registers = puppet.registers_for(Syscall::wait(notification)).with(Register::X9, address);
+    let (place, failed) = machine::EXCLUSIVE;
+    let registers = puppet.registers_for(Syscall::wait(notification)).with(place, address);
     puppet.start_code(machine::exclusive(), registers)?;
     puppet.busy()?;
     keel::sys::send(notification, Default::default(), [0; 4]);
     puppet.done()?;
-    same("failure of the store", 1, puppet.registers()?.get(Register::X11))
+    same("failure of the store", 1, puppet.registers()?.get(failed))
 }
 
-/// `design`: the counter, its frequency, and the cache type.
-fn user_level_reads_counters_and_cache_type(t: &mut Tester) -> Outcome {
+/// `design`.
+fn user_level_reads_the_time(t: &mut Tester) -> Outcome {
     let puppet = t.puppet(ABOVE)?;
     let before = machine::ticks();
-    puppet.runs_code(machine::open_registers(), &[])?;
+    puppet.runs_code(machine::time(), &[])?;
     puppet.done()?;
-    let registers = puppet.registers()?;
-    within("the counter", before, machine::ticks(), registers.get(Register::X1))?;
-    same("the frequency", machine::ticks_per_second(), registers.get(Register::X2))
-}
-
-/// `memory.md §7`.
-fn user_level_maintains_caches(t: &mut Tester) -> Outcome {
-    let (puppet, (_, address)) = (t.puppet(ABOVE)?, t.mapped_frame()?);
-    puppet.runs_code(machine::user_cache(), &[(Register::X0, address)])?;
-    puppet.done()?;
-    Ok(())
+    within("the counter", before, machine::ticks(), puppet.registers()?.get(R0))
 }
 
 /// `semantics.md §6`.
 fn reading_with_suspend_stops_the_thread(t: &mut Tester) -> Outcome {
     let (puppet, endpoint) = (t.puppet(ABOVE)?, t.endpoint()?);
     puppet.blocks(Syscall::wait(endpoint))?;
-    let answer = accepts("TCBReadRegisters", puppet.tcb, &[1, 36], &[])?;
+    let answer = accepts("TCBReadRegisters", puppet.tcb, &[1, CONTEXT], &[])?;
     same("pc", machine::syscall().start, answer.word(0))?;
     let sender = t.puppet(ABOVE)?;
     sender.blocks(Syscall::send(endpoint))?;
@@ -206,25 +180,24 @@ fn skipping_a_blocked_call(t: &mut Tester) -> Outcome {
 /// `invocations.md §5.1`: bit 2 the frame registers, bit 3 the rest.
 fn copy_registers_of_each_kind(t: &mut Tester) -> Outcome {
     let (source, target) = (t.tcb()?, t.tcb()?);
-    let mut words = [0x77; 38];
-    words[..2].copy_from_slice(&[0, 36]);
+    let mut words = [0x77; WRITE_WORDS];
+    words[..2].copy_from_slice(&[0, CONTEXT]);
     accepts("TCBWriteRegisters", source, &words, &[])?;
     for (flags, frame, integer) in
         [(0, false, false), (4, true, false), (8, false, true), (0xff0c, true, true)]
     {
-        let zero: [u64; 38] = core::array::from_fn(|index| if index == 1 { 36 } else { 0 });
+        let zero: [u64; WRITE_WORDS] = core::array::from_fn(|index| if index == 1 { CONTEXT } else { 0 });
         accepts("TCBWriteRegisters", target, &zero, &[])?;
         accepts("TCBCopyRegisters", target, &[flags], &[source])?;
-        let answer = accepts("TCBReadRegisters", target, &[0, 36], &[])?;
+        let answer = accepts("TCBReadRegisters", target, &[0, CONTEXT], &[])?;
         for register in USER_CONTEXT {
             let index = register as usize;
-            // The thread pointers are integer registers by their place, but stay with their thread in some
-            // kernels; the interface leaves it open.
-            if matches!(register, Register::Spsr | Register::TpidrEl0 | Register::TpidrroEl0) {
+            if machine::NOT_COPIED.contains(&register) {
                 continue;
             }
             let copied = if index < FRAME_WORDS { frame } else { integer };
-            same("a register", if copied { 0x77 } else { 0 }, answer.word(index))?;
+            let (expected, got) = visible(register, if copied { 0x77 } else { 0 }, answer.word(index));
+            same("a register", expected, got)?;
         }
     }
     Ok(())
@@ -248,7 +221,7 @@ fn without_a_buffer_four_registers_are_read(t: &mut Tester) -> Outcome {
     let (reader, target) = (t.puppet(ABOVE)?, t.tcb()?);
     accepts("TCBSetIPCBuffer", reader.tcb, &[0], &[NULL])?;
     accepts("TCBWriteRegisters", target, &[0, 5, 1, 2, 3 << 28, 4, 5], &[])?;
-    let call = Syscall::call(target).words(&[0, 36]).info(label::TCB_READ_REGISTERS, 0, 2);
+    let call = Syscall::call(target).words(&[0, CONTEXT]).info(label::TCB_READ_REGISTERS, 0, 2);
     let received = reader.does(call)?;
     same("message info", 4, received.info.word())?;
     same("first", 1, received.words[0])?;
@@ -271,7 +244,7 @@ fn without_a_buffer_a_write_is_truncated(t: &mut Tester) -> Outcome {
 /// `semantics.md §6`: the PC to continue at.
 fn a_suspended_runner_goes_on_where_it_was(t: &mut Tester) -> Outcome {
     let (puppet, (_, address)) = (t.puppet(BELOW)?, t.mapped_frame()?);
-    puppet.runs_code(machine::spin(), &[(Register::X0, address)])?;
+    puppet.runs_code(machine::spin(), &[(R0, address)])?;
     t.sleep(200)?;
     accepts("TCBSuspend", puppet.tcb, &[], &[])?;
     let (code, count) = (machine::spin(), machine::peek(address));
@@ -298,14 +271,14 @@ fn a_thread_changes_its_own_settings(t: &mut Tester) -> Outcome {
     let puppet = t.puppet(ABOVE)?;
     puppet.does(Syscall::call(puppet.tcb).words(&[0x1234]).info(label::TCB_SET_TLS_BASE, 0, 1)).map_or_else(
         // The thread pointer changes under the comparison of registers: that is what is expected.
-        |_| same("tpidr_el0", 0x1234, puppet.registers()?.get(Register::TpidrEl0)),
+        |_| same("thread pointer", 0x1234, puppet.registers()?.get(TLS_BASE)),
         |_| Err(differ("another thread pointer", Shown::Text(""), Shown::Text("the old one"))),
     )?;
     let received = puppet.does(Syscall::call(puppet.tcb).words(&[0, 1]).info(label::TCB_SET_FLAGS, 0, 2))?;
     same("flags", 1, received.words[0])?;
     puppet.runs_code(machine::through_fpu(), &[])?;
     same("UserException", fault::USER_EXCEPTION, puppet.fault()?.label)?;
-    let call = Syscall::call(puppet.tcb).words(&[0, 36]).info(label::TCB_READ_REGISTERS, 0, 2);
+    let call = Syscall::call(puppet.tcb).words(&[0, CONTEXT]).info(label::TCB_READ_REGISTERS, 0, 2);
     same("IllegalOperation", 3 << 12, puppet.does(call)?.info.word())
 }
 
@@ -375,8 +348,7 @@ fn has(puppet: &Puppet, code: Code, expected: Registers) -> Outcome {
     for register in USER_CONTEXT {
         let (expected, got) = match register {
             Register::Pc => (code.end, now.get(register)),
-            Register::Spsr => continue,
-            register => (expected.get(register), now.get(register)),
+            register => visible(register, expected.get(register), now.get(register)),
         };
         if expected != got {
             let what = format_args!("{expected:#x} in {register:?}");
@@ -392,12 +364,12 @@ fn preemption_keeps_registers(t: &mut Tester) -> Outcome {
     let (first, second) = (t.time(100, 100)?, t.time(70, 70)?);
     let puppets = [t.puppet_on(BELOW, first)?, t.puppet_on(BELOW, second)?];
     for puppet in &puppets {
-        puppet.runs_code(machine::count_down(), &[(Register::X0, COUNT)])?;
+        puppet.runs_code(machine::count_down(), &[(R0, COUNT)])?;
     }
     t.settle()?;
     for puppet in &puppets {
         puppet.done()?;
-        has(puppet, machine::count_down(), puppet.pattern().with(Register::X0, 0))?;
+        has(puppet, machine::count_down(), puppet.pattern().with(R0, 0))?;
     }
     Ok(())
 }
@@ -405,7 +377,7 @@ fn preemption_keeps_registers(t: &mut Tester) -> Outcome {
 /// Sets two FPU registers of a puppet.
 #[track_caller]
 fn set_fpu(puppet: &Puppet, value: u64) -> Outcome {
-    puppet.runs_code(machine::set_fpu(), &[(Register::X0, value), (Register::X1, !value)])?;
+    puppet.runs_code(machine::set_fpu(), &[(R0, value), (R1, !value)])?;
     puppet.done()?;
     Ok(())
 }
@@ -416,8 +388,8 @@ fn fpu_is(puppet: &Puppet, value: [u64; 2]) -> Outcome {
     puppet.runs_code(machine::get_fpu(), &[])?;
     puppet.done()?;
     let registers = puppet.registers()?;
-    same("register d0", value[0], registers.get(Register::X0))?;
-    same("register v31, upper half", value[1], registers.get(Register::X1))
+    same("first FPU register", value[0], registers.get(R0))?;
+    same("last FPU register", value[1], registers.get(R1))
 }
 
 /// `objects.md §5`: registers zero.
@@ -439,7 +411,7 @@ fn disable_fpu(puppet: &Puppet, disabled: bool) -> Outcome {
     same("flags", flag, answer.word(0))
 }
 
-/// `semantics.md §6`, `errors-and-faults.md §4.3`: class 7.
+/// `semantics.md §6`, `errors-and-faults.md §4.3`.
 fn a_disabled_fpu_faults(t: &mut Tester) -> Outcome {
     let (puppet, other) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
     disable_fpu(&puppet, true)?;
@@ -449,15 +421,15 @@ fn a_disabled_fpu_faults(t: &mut Tester) -> Outcome {
         let fault = puppet.fault()?;
         same("fault", fault::USER_EXCEPTION, fault.label)?;
         same("pc", code.start, fault.words()[0])?;
-        same("exception class", 0x07, fault.words()[3] >> 26)?;
-        same("code", 0, fault.words()[4])?;
+        same("exception", machine::exception::NO_FPU, fault.words()[USER_EXCEPTION_NUMBER])?;
+        same("code", 0, fault.words()[USER_EXCEPTION_CODE])?;
         // Others may.
         set_fpu(&other, 5)?;
     }
     disable_fpu(&puppet, false)?;
-    puppet.runs_code(code, &[(Register::X0, 0x77)])?;
+    puppet.runs_code(code, &[(R0, 0x77)])?;
     puppet.done()?;
-    same("word that came through the FPU", 0x77, puppet.registers()?.get(Register::X1))
+    same("word that came through the FPU", 0x77, puppet.registers()?.get(R1))
 }
 
 /// `semantics.md §6`: the state is kept while disabled.

@@ -4,8 +4,11 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use keel::{cap::CPtr, sys};
-use keel_abi::{aarch64::registers::Register, label};
+use keel::{
+    cap::{Blueprint, CPtr},
+    sys,
+};
+use keel_abi::label;
 
 use super::Case;
 use crate::{
@@ -378,7 +381,7 @@ fn yielding(t: &mut Tester) -> Outcome<(Puppet, Puppet)> {
     let (target, puppet) = (t.puppet(CASE_PRIORITY)?, t.puppet(CASE_PRIORITY)?);
     let (_, address) = t.mapped_frame()?;
     puppet.start(Syscall::call(target.sc).info(label::SCHED_CONTEXT_YIELD_TO, 0, 0))?;
-    target.runs_code(machine::spin(), &[(Register::X0, address)])?;
+    target.runs_code(machine::spin(), &[(machine::R0, address)])?;
     // Both are queued, the puppet first; after a millisecond it waits, and the target runs.
     t.sleep(1_000)?;
     puppet.busy()?;
@@ -477,7 +480,7 @@ fn a_long_revocation_does_not_delay_others(t: &mut Tester) -> Outcome {
         accepts("UntypedRetype", untyped, &words, &[CNODE])?;
         t.revoke(untyped)?;
     }
-    let words = [keel_abi::aarch64::object::LARGE_PAGE, 0, 0, 0, first.bits(), 1];
+    let words = [Blueprint::LargePage.object_type(), 0, 0, 0, first.bits(), 1];
     accepts("UntypedRetype", untyped, &words, &[CNODE])?;
     MOMENTS.store(0, Ordering::Relaxed);
     LONGEST_GAP.store(0, Ordering::Relaxed);
@@ -489,7 +492,7 @@ fn a_long_revocation_does_not_delay_others(t: &mut Tester) -> Outcome {
         let words = [keel_abi::object::ENDPOINT, 0, 0, 0, first.bits(), 256];
         accepts("UntypedRetype", untyped, &words, &[CNODE])?;
         t.revoke(untyped)?;
-        let words = [keel_abi::aarch64::object::LARGE_PAGE, 0, 0, 0, first.bits(), 1];
+        let words = [Blueprint::LargePage.object_type(), 0, 0, 0, first.bits(), 1];
         accepts("UntypedRetype", untyped, &words, &[CNODE])?;
     }
     within("turns of a thread with a period of 500 µs", 39, 10_000, MOMENTS.load(Ordering::Relaxed))?;

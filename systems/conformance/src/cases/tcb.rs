@@ -3,7 +3,7 @@
 //! Methods of TCBs and their errors (`invocations.md §5`).
 
 use keel::cap::{Blueprint, CNodeData, CPtr};
-use keel_abi::{aarch64::registers::Register, config::Options, error::ErrorCode, label, object::TCB_FPU_DISABLED};
+use keel_abi::{arch::registers::{TLS_BASE, USER_CONTEXT, USER_CONTEXT_WORDS}, config::Options, error::ErrorCode, label, object::TCB_FPU_DISABLED};
 
 use super::Case;
 use crate::{
@@ -38,6 +38,9 @@ pub const CASES: &[Case] = cases![
     a_slot_in_long_deletion_is_not_replaced,
 ];
 
+/// Registers of a thread.
+const CONTEXT: u64 = USER_CONTEXT_WORDS as u64;
+
 /// `invocations.md §2`.
 fn unknown_labels(t: &mut Tester) -> Outcome {
     let tcb = t.tcb()?;
@@ -52,11 +55,11 @@ fn unknown_labels(t: &mut Tester) -> Outcome {
 fn read_registers_checks_in_order(t: &mut Tester) -> Outcome {
     let (own, tcb) = (t.own_tcb(), t.tcb()?);
     refuses("TCBReadRegisters/TruncatedMessage#1", own, &[0], &[], &[])?;
-    for count in [0, 37, u64::MAX] {
-        refuses("TCBReadRegisters/RangeError#2", own, &[0, count], &[], &[1, 36])?;
+    for count in [0, CONTEXT + 1, u64::MAX] {
+        refuses("TCBReadRegisters/RangeError#2", own, &[0, count], &[], &[1, CONTEXT])?;
     }
-    refuses("TCBReadRegisters/IllegalOperation#3", own, &[0, 36], &[], &[])?;
-    for count in [1, 3, 4, 5, 36] {
+    refuses("TCBReadRegisters/IllegalOperation#3", own, &[0, CONTEXT], &[], &[])?;
+    for count in [1, 3, 4, 5, CONTEXT] {
         let answer = accepts("TCBReadRegisters", tcb, &[0xff00, count], &[])?;
         same("number of registers", count, answer.words().len() as u64)?;
     }
@@ -71,16 +74,16 @@ fn write_registers_checks_in_order(t: &mut Tester) -> Outcome {
     refuses("TCBWriteRegisters/TruncatedMessage#2", own, &[0, 3, 1, 2], &[], &[])?;
     refuses("TCBWriteRegisters/TruncatedMessage#2", own, &[0, u64::MAX, 1, 2], &[], &[])?;
     refuses("TCBWriteRegisters/IllegalOperation#3", own, &[0, 0], &[], &[])?;
-    // More than there are registers: the first 36 count.
+    // More than there are registers: the first ones count.
     let mut words = [0x123; 50];
     words[..2].copy_from_slice(&[0, 48]);
     accepts("TCBWriteRegisters", tcb, &words, &[])?;
-    let answer = accepts("TCBReadRegisters", tcb, &[0, 36], &[])?;
+    let answer = accepts("TCBReadRegisters", tcb, &[0, CONTEXT], &[])?;
     same("first register", 0x123, answer.word(0))?;
-    same("last register", 0x123, answer.word(35))?;
+    same("last register", 0x123, answer.word(USER_CONTEXT_WORDS - 1))?;
     // Fewer: the rest stays.
     accepts("TCBWriteRegisters", tcb, &[0, 2, 7, 8], &[])?;
-    let answer = accepts("TCBReadRegisters", tcb, &[0, 36], &[])?;
+    let answer = accepts("TCBReadRegisters", tcb, &[0, CONTEXT], &[])?;
     same("first register", 7, answer.word(0))?;
     same("second register", 8, answer.word(1))?;
     same("fourth register", 0x123, answer.word(3))
@@ -362,7 +365,7 @@ fn tls_base_is_set(t: &mut Tester) -> Outcome {
     refuses("TCBSetTLSBase/TruncatedMessage#1", puppet.tcb, &[], &[], &[])?;
     for value in [0x1234_5678, u64::MAX, 0xffff_0000_0000_0001] {
         accepts("TCBSetTLSBase", puppet.tcb, &[value], &[])?;
-        same("tpidr_el0", value, puppet.registers()?.get(Register::TpidrEl0))?;
+        same("thread pointer", value, puppet.registers()?.get(TLS_BASE))?;
     }
     Ok(())
 }
@@ -378,13 +381,13 @@ fn flags_are_kept(t: &mut Tester) -> Outcome {
     same("fpuDisabled", TCB_FPU_DISABLED, 1)
 }
 
-/// `objects.md §5`: registers zero but for SPSR; inactive; no capabilities.
+/// `objects.md §5`: registers zero but for flags; inactive; no capabilities.
 fn a_new_tcb_is_inactive_and_plain(t: &mut Tester) -> Outcome {
     let tcb = t.tcb()?;
-    let answer = accepts("TCBReadRegisters", tcb, &[0, 36], &[])?;
-    for (index, &word) in answer.words().iter().enumerate() {
-        let expected = if index == Register::Spsr as usize { word & 0x140 | 0x40 } else { 0 };
-        same("a register of a new thread", expected, word)?;
+    let answer = accepts("TCBReadRegisters", tcb, &[0, CONTEXT], &[])?;
+    for (register, &word) in USER_CONTEXT.into_iter().zip(answer.words()) {
+        let (expected, got) = machine::visible(register, 0, word);
+        same("a register of a new thread", expected, got)?;
     }
     refuses("TCBUnbindNotification/IllegalOperation#1", tcb, &[], &[], &[])?;
     // With time but not resumed it does not run: it would fault at address 0, and report.

@@ -3,16 +3,19 @@
 //! What a message carries: words and capabilities, with and without buffers (`syscalls.md §3, §4, §11`).
 
 use keel::cap::{Blueprint, CNodeData, CPtr};
-use keel_abi::{error::ErrorCode, label, message::MAX_LENGTH};
+use keel_abi::{arch::registers::USER_CONTEXT_WORDS, error::ErrorCode, label, message::MAX_LENGTH};
 
 use super::Case;
 use crate::{
     check::*,
     invoke::*,
-    machine,
+    machine::{self, NORMAL},
     puppet::{Puppet, Received, Syscall},
     tester::*,
 };
+
+/// Registers of a thread.
+const CONTEXT: u64 = USER_CONTEXT_WORDS as u64;
 
 /// The cases of this file.
 pub const CASES: &[Case] = cases![
@@ -212,11 +215,7 @@ fn a_buffer_lies_at_its_offset_in_the_frame(t: &mut Tester) -> Outcome {
 /// `syscalls.md §4`.
 fn a_buffer_may_be_in_a_large_frame(t: &mut Tester) -> Outcome {
     let (frame, address) = (t.make(Blueprint::LargePage)?, t.addresses(21));
-    for _ in 0..2 {
-        let table = t.make(Blueprint::PageTable)?;
-        call(table, keel_abi::aarch64::label::PAGE_TABLE_MAP, &[address, 0], &[VSPACE]);
-    }
-    accepts("ARMPageMap", frame, &[address, READ | WRITE, 3], &[VSPACE])?;
+    t.map(VSPACE, frame, address, NORMAL)?;
     let receiver = t.puppet(ABOVE)?;
     for offset in [0, 0x1000, 0x1f_fc00] {
         accepts("TCBSetIPCBuffer", receiver.tcb, &[(7 << 21) + offset], &[frame])?;
@@ -234,21 +233,21 @@ fn a_buffer_goes_with_its_frame(t: &mut Tester) -> Outcome {
     four_words_go(t, &sender, &receiver)
 }
 
-/// `syscalls.md §4`, `invocations.md §5.1`: ReadRegisters gives 36 words.
+/// `syscalls.md §4`, `invocations.md §5.1`: ReadRegisters gives more words than there are message registers.
 fn results_go_to_the_buffer(t: &mut Tester) -> Outcome {
     let (puppet, other) = (t.puppet(ABOVE)?, t.puppet(ABOVE)?);
     other.does(Syscall::yield_now())?;
     let registers = other.registers()?.0;
     puppet.buffer().fill(RECEIVERS);
     let received =
-        puppet.does(Syscall::call(other.tcb).info(label::TCB_READ_REGISTERS, 0, 0).words(&[0, 36]))?;
-    same("message info", 36, received.info.word())?;
+        puppet.does(Syscall::call(other.tcb).info(label::TCB_READ_REGISTERS, 0, 0).words(&[0, CONTEXT]))?;
+    same("message info", CONTEXT, received.info.word())?;
     received.words_are(&registers[..4])?;
     for (index, register) in registers.iter().enumerate().skip(4) {
         same("word", *register, puppet.buffer().word(index))?;
     }
     puppet.buffer().is_filled(RECEIVERS, 0..5)?;
-    puppet.buffer().is_filled(RECEIVERS, 37..512)
+    puppet.buffer().is_filled(RECEIVERS, USER_CONTEXT_WORDS + 1..512)
 }
 
 /// `invocations.md §5.1`: at most four words without a buffer.
@@ -257,7 +256,7 @@ fn results_without_buffer_are_cut(t: &mut Tester) -> Outcome {
     let registers = other.registers()?.0;
     accepts("TCBSetIPCBuffer", puppet.tcb, &[0], &[NULL])?;
     let received =
-        puppet.does(Syscall::call(other.tcb).info(label::TCB_READ_REGISTERS, 0, 0).words(&[0, 36]))?;
+        puppet.does(Syscall::call(other.tcb).info(label::TCB_READ_REGISTERS, 0, 0).words(&[0, CONTEXT]))?;
     received.is(0, 0, &registers[..4])
 }
 
@@ -521,7 +520,7 @@ fn a_frame_arrives_unmapped(t: &mut Tester) -> Outcome {
     pair.carries(&[frame], 1, 0)?;
     let other = t.addresses(12);
     t.map_tables(VSPACE, other)?;
-    accepts("ARMPageMap", pair.slot, &[other, READ | WRITE, 3], &[VSPACE])?;
+    accepts("ARCHPageMap", pair.slot, &[other, READ | WRITE, NORMAL], &[VSPACE])?;
     machine::poke(address, 0x1234_5678);
     same("the word seen through the copy", 0x1234_5678, machine::peek(other))
 }

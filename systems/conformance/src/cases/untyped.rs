@@ -3,14 +3,14 @@
 //! Untyped memory (`invocations.md §3`, `semantics.md §3`, `objects.md §1, §2`).
 
 use keel::cap::{Blueprint, CPtr};
-use keel_abi::{aarch64::object as machine_object, label, object};
+use keel_abi::{arch::object as machine_object, label, object};
 
 use super::Case;
 use crate::{
     check::*,
     invoke::*,
     lookups::{Lookup, Request},
-    machine::{peek, poke},
+    machine::{DEVICE, DEVICE_WORD, NORMAL, TABLES, peek, peek_u32, poke},
     tester::*,
 };
 
@@ -62,15 +62,16 @@ fn checks_type_and_size(t: &mut Tester) -> Outcome {
         refuses(row, untyped, &[kind, 64, 0, 65, 0, 0], &[root], &[0])?;
     }
     let row = "UntypedRetype/RangeError#4";
+    let most = u64::from(machine_object::MAX_UNTYPED_BITS);
     for (kind, size) in [
         (object::ENDPOINT, 64),
         (object::TCB, u64::MAX),
-        (object::UNTYPED, 48),
-        (object::SCHED_CONTEXT, 48),
-        (object::CAP_TABLE, 43),
+        (object::UNTYPED, most + 1),
+        (object::SCHED_CONTEXT, most + 1),
+        (object::CAP_TABLE, most + 1 - 5),
         (object::CAP_TABLE, 64),
     ] {
-        refuses(row, untyped, &[kind, size, 0, 65, 0, 0], &[root], &[0, 47])?;
+        refuses(row, untyped, &[kind, size, 0, 65, 0, 0], &[root], &[0, most])?;
     }
     let small = |kind, size| [kind, size, 0, 65, 0, 0];
     refuses("UntypedRetype/InvalidArgument#5", untyped, &small(object::CAP_TABLE, 0), &[root], &[1])?;
@@ -120,7 +121,7 @@ fn checks_memory_last(t: &mut Tester) -> Outcome {
     refuses("UntypedRetype/NotEnoughMemory#14", device, &big, &[node], &[4096])?;
     let two_pages = retype(Blueprint::SmallPage, 0, 0, 0, 2);
     refuses("UntypedRetype/NotEnoughMemory#14", untyped, &two_pages, &[node], &[4096])?;
-    for kind in [Blueprint::Endpoint, Blueprint::CNode { radix: 4 }, Blueprint::PageTable, Blueprint::VSpace] {
+    for kind in [Blueprint::Endpoint, Blueprint::CNode { radix: 4 }, TABLES[0].blueprint, Blueprint::VSpace] {
         refuses("UntypedRetype/InvalidArgument#15", device, &retype(kind, 0, 0, 0, 1), &[node], &[1])?;
     }
     Ok(())
@@ -134,7 +135,7 @@ fn a_device_untyped_makes_frames_and_untypeds_only(t: &mut Tester) -> Outcome {
     t.delete(halves)?;
     t.delete(after(halves, 1))?;
     let frame = t.make_from(t.device_untyped(), Blueprint::SmallPage, 1)?;
-    let address = accepts("ARMPageGetAddress", frame, &[], &[])?.word(0);
+    let address = accepts("ARCHPageGetAddress", frame, &[], &[])?.word(0);
     same("alignment of the address", 0, address & 0xfff)?;
     let tcb = t.tcb()?;
     refuses("TCBSetIPCBuffer/IllegalOperation#4", tcb, &[0x1000], &[frame], &[])
@@ -145,8 +146,8 @@ fn device_memory_is_not_cleared(t: &mut Tester) -> Outcome {
     let frame = t.make_from(t.device_untyped(), Blueprint::SmallPage, 1)?;
     let address = t.addresses(21);
     t.map_tables(VSPACE, address)?;
-    accepts("ARMPageMap", frame, &[address, READ | WRITE, 4], &[VSPACE])?;
-    same("word of the device", DEVICE_WORD, u64::from(crate::machine::peek_u32(address)))
+    accepts("ARCHPageMap", frame, &[address, READ | WRITE, DEVICE], &[VSPACE])?;
+    same("word of the device", DEVICE_WORD, u64::from(peek_u32(address)))
 }
 
 /// `objects.md §1, §2`: each type is made, with its size.
@@ -161,7 +162,7 @@ fn every_type_is_made(t: &mut Tester) -> Outcome {
         (Blueprint::Reply, 5),
         (Blueprint::VSpace, 12),
         (Blueprint::SmallPage, 12),
-        (Blueprint::PageTable, 12),
+        (TABLES[0].blueprint, 12),
         (Blueprint::LargePage, 21),
     ] {
         // It fits exactly: there is room for one, not for two.
@@ -228,7 +229,7 @@ fn a_failure_makes_nothing(t: &mut Tester) -> Outcome {
 }
 
 fn address(frame: CPtr) -> Outcome<u64> {
-    Ok(accepts("ARMPageGetAddress", frame, &[], &[])?.word(0))
+    Ok(accepts("ARCHPageGetAddress", frame, &[], &[])?.word(0))
 }
 
 /// `semantics.md §3`: objects of one call are contiguous; each is aligned to its size, and what is skipped
@@ -268,7 +269,7 @@ fn memory_comes_back_cleared(t: &mut Tester) -> Outcome {
     t.map_tables(VSPACE, vaddr)?;
     for _ in 0..2 {
         let frame = t.make_from(untyped, Blueprint::SmallPage, 1)?;
-        accepts("ARMPageMap", frame, &[vaddr, READ | WRITE, 3], &[VSPACE])?;
+        accepts("ARCHPageMap", frame, &[vaddr, READ | WRITE, NORMAL], &[VSPACE])?;
         for word in (0..4096).step_by(8) {
             same("content of a new frame", 0, peek(vaddr + word))?;
             poke(vaddr + word, !0);

@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! What has to be said in instructions: the code that puppets run, and the counter.
-//!
-//! Each [`Code`] is a short stretch of instructions that ends in an undefined one, `udf`. A puppet that
-//! has run it faults there, with all registers as they were: that is how it reports that it is done.
-//!
-//! This is the one module with `unsafe`.
+//! What has to be said in instructions: the code that puppets run, the counter, and the physical timer.
 #![allow(unsafe_code)]
 
 use core::arch::{asm, naked_asm};
 
-/// Code for a puppet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Code {
-    /// Where it starts.
-    pub start: u64,
-    /// Where it has run: the undefined instruction.
-    pub end: u64,
-}
+use super::super::Code;
 
 /// Declares code: a naked function, and its instructions without the last one.
 macro_rules! code {
@@ -83,7 +71,7 @@ code! {
 }
 code! {
     /// Counts x0 down to 0, two instructions each.
-    count_down, count_down_code: "subs x0, x0, #1", "b.ne .-4"
+    count_down, count_down_code: "sub x0, x0, #1", "cbnz x0, .-4"
 }
 code! {
     /// Adds one to the word at x0, forever.
@@ -98,8 +86,12 @@ code! {
     thread_pointers, thread_pointers_code: "mrs x0, tpidr_el0", "mrs x1, tpidrro_el0"
 }
 code! {
-    /// Reads the cache type register to x0 and the counters to x1 and x2.
-    open_registers, open_registers_code: "mrs x0, ctr_el0", "mrs x1, cntpct_el0", "mrs x2, cntfrq_el0"
+    /// Reads the counter to x0.
+    time, time_code: "mrs x0, cntpct_el0"
+}
+code! {
+    /// Reads the cache type register to x0 and the counter's frequency to x1.
+    open_registers, open_registers_code: "mrs x0, ctr_el0", "mrs x1, cntfrq_el0"
 }
 code! {
     /// Touches a register of the kernel.
@@ -151,7 +143,7 @@ pub fn peek(address: u64) -> u64 {
 
 /// Writes a word to an address that a case has mapped for this.
 pub fn poke(address: u64, value: u64) {
-    assert!(address >= crate::tester::FREE_ADDRESSES.start, "not an address that cases may map");
+    assert!(address >= super::FREE_ADDRESSES.start, "not an address that cases may map");
     // SAFETY: at these addresses lies nothing but frames that the running case has mapped; where nothing
     // is mapped the thread faults.
     unsafe { asm!("str {}, [{}]", in(reg) value, in(reg) address, options(nostack, preserves_flags)) };

@@ -5,8 +5,7 @@
 use keel::cap::CPtr;
 use keel_abi::{aarch64::label, slot};
 
-use super::Case;
-use crate::{check::*, invoke::*, tester::*};
+use crate::{cases::Case, check::*, invoke::*, tester::*};
 
 /// The cases of this file.
 pub const CASES: &[Case] = cases![calls_check_in_order, badges_bound_the_function];

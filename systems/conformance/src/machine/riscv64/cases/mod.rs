@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The cases that only 64-bit RISC-V has.
+
+mod mapping;
+mod processor;
+mod trigger;
+
+use crate::cases::Case;
+
+/// All of them.
+pub const THEMES: &[&[Case]] = &[mapping::CASES, processor::CASES, trigger::CASES];
