@@ -9,9 +9,9 @@
 //! ([`Machine::initialise_root`]), and it never changes afterwards. So the *empty* address space is the kernel's own.
 //! Translations are not kept for address spaces other than the one in use: loading another one forgets them.
 //!
-//! fs and gs are nothing but their bases to user level, and a thread's are loaded with it. A thread may load a selector,
-//! by which the base changes to 0; where the processor has instructions for the bases, to anything, and then each trap
-//! saves them.
+//! Segments are nothing but the bases of fs and gs to user level, and a thread's are loaded with it. A thread may load a
+//! selector, by which the base changes to 0; the next thread finds nothing of that. Where the processor has instructions
+//! for the bases, a thread may change them to anything, and then each trap saves them.
 //!
 //! Invariants:
 //! 1. `space` is what CR3 holds: physical address of the root, and identifier.
@@ -139,11 +139,12 @@ impl Machine {
         }
     }
 
-    /// Loads the bases of fs and gs.
+    /// Loads the bases of fs and gs, and no selectors.
     #[inline(always)]
     fn load_bases(&mut self, store: &Store<Self>, tcb: Ref<Tcb>) {
         let words = &store[tcb].registers.words;
         let bases = [words[FS_BASE], words[GS_BASE]];
+        cpu::forget_selectors();
         // Where there are no instructions for them, a thread can do nothing to a base but make it 0.
         let has_instructions = self.parts.has_base_instructions;
         if has_instructions || self.bases != [0; 2] || bases != [0; 2] {

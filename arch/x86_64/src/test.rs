@@ -377,9 +377,13 @@ fn bases_are_loaded_unless_all_are_zero() {
     assert!(!executed().iter().any(|&(instruction, _)| instruction == "wrmsr"));
     arch.switch_to(store, c, None);
     assert_eq!((model::read(FS), model::read(GS)), (0x1000, 0x2000));
-    // The thread has loaded a selector.
+    // The thread has loaded selectors.
     model::set(FS, 0);
+    for segment in ["ds", "es", "fs", "gs"] {
+        model::set(segment, 0x1b);
+    }
     arch.switch_to(store, b, None);
+    assert_eq!(["ds", "es", "fs", "gs"].map(model::read), [0; 4]);
     assert_eq!((model::read(FS), model::read(GS)), (0, 0));
     arch.switch_to(store, c, None);
     assert_eq!((model::read(FS), model::read(GS)), (0x1000, 0x2000));

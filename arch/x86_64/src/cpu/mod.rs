@@ -326,6 +326,22 @@ pub fn forget_page(address: u64) {
 
 // --- threads ---------------------------------------------------------------------------------------------------
 
+/// Loads the selectors of data segments with what they are for a new thread: nothing. This sets the bases of fs and gs to
+/// 0, or leaves them as they are.
+#[inline(always)]
+pub fn forget_selectors() {
+    #[cfg(target_os = "none")]
+    // SAFETY: in 64-bit mode these segments are not used but for their bases, and those not by the kernel (5).
+    unsafe {
+        asm!("mov ds, {0:x}", "mov es, {0:x}", "mov fs, {0:x}", "mov gs, {0:x}", in(reg) 0,
+            options(nomem, nostack, preserves_flags));
+    }
+    #[cfg(not(target_os = "none"))]
+    for segment in ["ds", "es", "fs", "gs"] {
+        model::set(segment, 0);
+    }
+}
+
 /// Sets the bases of fs and gs, which are canonical.
 #[inline(always)]
 pub fn load_bases(fs: u64, gs: u64, has_instructions: bool) {
