@@ -70,7 +70,7 @@ pub fn all(arena: &mut Arena<'_>) -> keel::Result {
         for size in SIZES {
             subjects.surround(arena, others, size)?;
             subjects.measure(arena, &format_args!("{} {size}", others.name()))?;
-            subjects.leave(arena, others, size)?;
+            subjects.leave(arena, size)?;
         }
     }
     Ok(())
@@ -130,7 +130,7 @@ impl Subjects {
     }
 
     /// Sends them away.
-    fn leave(&self, arena: &Arena<'_>, others: Others, size: u64) -> keel::Result {
+    fn leave(&self, arena: &Arena<'_>, size: u64) -> keel::Result {
         let control = arena.resources.authority.sched_control;
         for index in 0..size {
             let (tcb, context) = (arena.crowd.tcb(index), arena.crowd.context(index));

@@ -4,7 +4,7 @@
 
 use keel::boot::{ASID_CONTROL, CNODE};
 use keel::cap::{
-    ASID_POOL_BITS, AsidPool, Attributes, Blueprint, Cap, Frame, PageTable, Rights, Untyped, VSpace,
+    ASID_POOL_BITS, AsidPool, Attributes, Blueprint, CPtr, Cap, Frame, PageTable, Rights, Untyped, VSpace,
 };
 use keel::resources::{PAGE_BYTES, map_with};
 
@@ -96,10 +96,10 @@ fn mapped_space(arena: &mut Arena<'_>, size: u64) -> keel::Result {
         path.revoke()?;
         let vspace = make_space(arena, untyped, space.bits())?;
         let mut tables = space.bits()..frames;
-        let mut make_table = || {
+        let mut make_table = |blueprint| {
             let slot = tables.by_ref().nth(1).ok_or(keel::Error::OutOfSlots)?;
-            untyped.retype(Blueprint::PageTable, CNODE, 0, 0, slot, 1)?;
-            Ok(Cap::<PageTable>::at(slot))
+            untyped.retype(blueprint, CNODE, 0, 0, slot, 1)?;
+            Ok(CPtr::new(slot))
         };
         for done in (0..size).step_by(FAN_OUT as usize) {
             let count = FAN_OUT.min(size - done);
@@ -171,10 +171,10 @@ fn full_table(arena: &mut Arena<'_>, size: u64) -> keel::Result {
             let vspace = make_space(arena, untyped, space)?;
             // The last one made is the one nearest to the pages.
             let mut next = space;
-            let mut make_table = || {
+            let mut make_table = |blueprint| {
                 next += 1;
-                untyped.retype(Blueprint::PageTable, CNODE, 0, 0, next, 1)?;
-                Ok(Cap::<PageTable>::at(next))
+                untyped.retype(blueprint, CNODE, 0, 0, next, 1)?;
+                Ok(CPtr::new(next))
             };
             for page in 0..size {
                 let (frame, address) = (Cap::<Frame>::at(frames + page), ADDRESS + page * PAGE_BYTES);
@@ -183,7 +183,7 @@ fn full_table(arena: &mut Arena<'_>, size: u64) -> keel::Result {
             }
             Ok(())
         },
-        |_| Ok(Cap::<PageTable>::at(space + keel::resources::MAX_TABLES).unmap()?),
+        |_| Ok(Cap::<PageTable>::at(space + keel::arch::MAX_TABLES as u64).unmap()?),
     )?;
     arena.resources.release_untyped(untyped)
 }
