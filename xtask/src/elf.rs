@@ -9,7 +9,8 @@ use std::ops::Range;
 use anyhow::{Context, Result, bail, ensure};
 use object::LittleEndian as LE;
 use object::elf::{
-    ELFCLASS64, ELFDATA2LSB, ET_DYN, ET_EXEC, FileHeader64, Machine, PT_INTERP, PT_LOAD, ProgramHeader64,
+    ELFCLASS64, ELFDATA2LSB, ET_DYN, ET_EXEC, FileHeader64, Machine, NoteType, PT_INTERP, PT_LOAD,
+    ProgramHeader64,
 };
 use object::read::elf::{FileHeader as _, ProgramHeader as _};
 use object::{Object as _, ObjectSymbol as _, SymbolKind};
@@ -75,11 +76,25 @@ impl<'a> Executable<'a> {
             check_segment(data, segment)?;
         }
         let entry = header.e_entry(LE);
+        // A kernel that starts without paging names a physical address.
+        let holds_entry = |segment: &&ProgramHeader64<LE>| {
+            let starts = [segment.p_vaddr(LE), segment.p_paddr(LE)];
+            starts.iter().any(|start| entry.checked_sub(*start).is_some_and(|at| at < segment.p_memsz(LE)))
+        };
         ensure!(
-            segments.iter().any(|s| s.p_vaddr(LE) <= entry && entry - s.p_vaddr(LE) < s.p_memsz(LE)),
+            segments.iter().any(holds_entry),
             "the ELF file's entry point {entry:#x} lies outside what it loads"
         );
         Ok(Executable { data, header, segments })
+    }
+
+    /// Whether it has a note of this owner and type.
+    pub(crate) fn has_note(&self, owner: &[u8], kind: u32) -> bool {
+        let headers = self.header.program_headers(LE, self.data).unwrap_or_default();
+        let notes = headers.iter().filter_map(|segment| segment.notes(LE, self.data).ok().flatten());
+        notes
+            .flatten()
+            .any(|note| note.is_ok_and(|note| note.name() == owner && note.n_type(LE) == NoteType(kind)))
     }
 
     /// The file without what is not loaded (symbols, debug information). It is what travels.
@@ -168,6 +183,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// A segment of a made-up ELF file.
+    #[derive(Clone, Copy)]
     pub(crate) struct Segment {
         pub(crate) kind: u32,
         pub(crate) address: u64,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The boot image: the kernel's ELF inside the loader, flat as firmware takes it.
+//! The boot image: the kernel's ELF inside the loader, in the form that boot programs take.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::cargo::{BOARD_DTB, BOARD_PADDR, Cargo, KERNEL_ELF, Side};
 use crate::elf::{Executable, Placement};
-use crate::machine::{Board, KernelProfile, Machine};
+use crate::machine::{Board, BootFile, KernelProfile, Machine};
 use crate::{artifact, device_tree};
 
 /// What boots, besides a root task.
@@ -19,7 +19,7 @@ pub(crate) struct BootImage {
     pub(crate) kernel: PathBuf,
     /// The kernel's ELF as the loader carries it.
     pub(crate) carried_kernel: PathBuf,
-    /// Loader and kernel in one flat file.
+    /// Loader and kernel in one file.
     pub(crate) image: PathBuf,
 }
 
@@ -49,7 +49,7 @@ pub(crate) fn build(cargo: &Cargo<'_>, profile: KernelProfile) -> Result<BootIma
 
     let variables = made.loader_variables();
     let loader = artifact::read(&cargo.build_one(side, machine.loader_package, &variables)?)?;
-    let image = flat_image(&loader, machine).context("the loader's ELF")?;
+    let image = boot_file(&loader, machine).context("the loader's ELF")?;
     artifact::write(&made.image, &image)?;
     Ok(made)
 }
@@ -74,17 +74,36 @@ pub(crate) fn build_for_board(cargo: &Cargo<'_>, profile: KernelProfile, board: 
     Ok(made)
 }
 
-/// Turns the loader's ELF into the flat file, which must carry the header that firmware looks for.
-fn flat_image(loader: &[u8], machine: &Machine) -> Result<Vec<u8>> {
-    let image = Executable::parse(loader, machine.elf_machine, Placement::Any)?.flatten()?;
-    let (offset, magic) = machine.image_magic;
-    ensure!(
-        image.get(offset..).is_some_and(|rest| rest.starts_with(magic)),
-        "its image does not begin with the boot header of {}",
-        machine.name
-    );
-    Ok(image)
+/// Turns the loader's ELF into the file that boot programs take, with what they know it by.
+fn boot_file(loader: &[u8], machine: &Machine) -> Result<Vec<u8>> {
+    let elf = Executable::parse(loader, machine.elf_machine, Placement::Any)?;
+    match machine.boot_file {
+        BootFile::Flat(offset, magic) => {
+            let image = elf.flatten()?;
+            ensure!(
+                image.get(offset..).is_some_and(|rest| rest.starts_with(magic)),
+                "its image does not begin with the boot header of {}",
+                machine.name
+            );
+            Ok(image)
+        }
+        BootFile::Noted(owner, kind) => {
+            ensure!(elf.has_note(owner, kind), "it lacks the note that boots on {}", machine.name);
+            let file = elf.loadable();
+            // QEMU prefers this kind of header to the note.
+            let start = &file[..file.len().min(MULTIBOOT_SEARCH)];
+            ensure!(
+                !start.windows(4).any(|bytes| bytes == MULTIBOOT_HEADER),
+                "the header of the kernel in it would be taken for its own"
+            );
+            Ok(file)
+        }
+    }
 }
+
+/// How a header of version 1 of the multiboot specification begins, and how far into a file it is looked for.
+const MULTIBOOT_HEADER: [u8; 4] = 0x1bad_b002_u32.to_le_bytes();
+const MULTIBOOT_SEARCH: usize = 8192;
 
 #[cfg(test)]
 mod tests {
@@ -97,8 +116,24 @@ mod tests {
         const IMAGE: &[u8; 64] = b"01234567890123456789012345678901234567890123456789012345ARM\x64rest";
         let machine = Arch::Aarch64.machine();
         let loader = make(&[Segment { content: IMAGE, memory_bytes: 4096, ..TEXT }]);
-        assert_eq!(flat_image(&loader, machine).unwrap(), IMAGE);
-        let error = flat_image(&make(&[TEXT]), machine).unwrap_err().to_string();
+        assert_eq!(boot_file(&loader, machine).unwrap(), IMAGE);
+        let error = boot_file(&make(&[TEXT]), machine).unwrap_err().to_string();
         assert!(error.contains("boot header of aarch64"), "{error}");
+    }
+
+    #[test]
+    fn an_elf_file_that_boots_has_its_note_and_nothing_else_to_be_known_by() {
+        let machine = Arch::X86_64.machine();
+        const NOTE: &[u8] = b"\x04\0\0\0\x08\0\0\0\x12\0\0\0Xen\0\0\0\x40\0\0\0\0\0";
+        let note = Segment { kind: 4, content: NOTE, memory_bytes: 24, ..TEXT };
+        let file = |segments: &[Segment]| {
+            let mut file = make(segments);
+            file[0x12] = object::elf::EM_X86_64.0 as u8;
+            boot_file(&file, machine).map_err(|error| error.to_string())
+        };
+        assert!(file(&[TEXT, note]).is_ok());
+        assert!(file(&[TEXT]).unwrap_err().contains("lacks the note"));
+        let other = Segment { content: b"\x02\xb0\xad\x1b", ..TEXT };
+        assert!(file(&[other, note]).unwrap_err().contains("taken for its own"));
     }
 }

@@ -13,6 +13,8 @@ use clap::ValueEnum;
 pub(crate) enum Arch {
     Aarch64,
     Riscv64,
+    #[value(name = "x86_64")]
+    X86_64,
 }
 
 impl Arch {
@@ -21,6 +23,7 @@ impl Arch {
         match self {
             Arch::Aarch64 => &AARCH64,
             Arch::Riscv64 => &RISCV64,
+            Arch::X86_64 => &X86_64,
         }
     }
 }
@@ -112,14 +115,25 @@ pub(crate) struct Machine {
     pub(crate) user_rustflags: &'static [&'static str],
     /// Machine number in the ELF header.
     pub(crate) elf_machine: object::elf::Machine,
-    /// The bytes by which a boot image can be told, and where in the image they stand.
-    pub(crate) image_magic: (usize, &'static [u8]),
+    /// What boot programs take.
+    pub(crate) boot_file: BootFile,
+}
+
+/// What boot programs take, and how they know it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum BootFile {
+    /// A flat file with these bytes at this offset.
+    Flat(usize, &'static [u8]),
+    /// An ELF file with a note of this owner and type that names the entry point.
+    Noted(&'static [u8], u32),
 }
 
 impl Machine {
     /// The Rust targets that a build needs.
-    pub(crate) fn rust_targets(&self) -> [&'static str; 2] {
-        [self.kernel_target, self.user_target]
+    pub(crate) fn rust_targets(&self) -> Vec<&'static str> {
+        let mut targets = vec![self.kernel_target, self.user_target];
+        targets.dedup();
+        targets
     }
 }
 
@@ -141,7 +155,7 @@ static AARCH64: Machine = Machine {
     user_target: "aarch64-unknown-none",
     user_rustflags: &[],
     elf_machine: object::elf::EM_AARCH64,
-    image_magic: (56, b"ARM\x64"),
+    boot_file: BootFile::Flat(56, b"ARM\x64"),
 };
 
 static RISCV64: Machine = Machine {
@@ -162,7 +176,28 @@ static RISCV64: Machine = Machine {
     user_target: "riscv64gc-unknown-none-elf",
     user_rustflags: &[],
     elf_machine: object::elf::EM_RISCV,
-    image_magic: (56, b"RSC\x05"),
+    boot_file: BootFile::Flat(56, b"RSC\x05"),
+};
+
+static X86_64: Machine = Machine {
+    name: "x86_64",
+    qemu: "qemu-system-x86_64",
+    qemu_machine: &["-M", "q35", "-cpu", "max,la57=off"],
+    // Part of it lies above 4 GiB.
+    memory: "3G",
+    bench_memory: "1G",
+    firmware: None,
+    debian_packages: &["qemu-system-x86"],
+    kernel_package: "keel-x86_64",
+    loader_package: "keel-loader-x86_64",
+    // Without vector registers, which belong to user level; and both are linked where they run.
+    kernel_target: "x86_64-unknown-none",
+    kernel_rustflags: &["-Crelocation-model=static", "-Cjump-tables=no"],
+    user_target: "x86_64-unknown-none",
+    user_rustflags: &["-Crelocation-model=static"],
+    elf_machine: object::elf::EM_X86_64,
+    // The entry by PVH.
+    boot_file: BootFile::Noted(b"Xen", 18),
 };
 
 /// A board for which the kernel's ELF can be made such that a loader that passes no device tree, and

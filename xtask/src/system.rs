@@ -45,7 +45,7 @@ pub(crate) const DEFAULT: &str = "browser";
 pub(crate) const DEFAULT_PICTURE: &str = "systems/browser/pictures/keel.png";
 
 /// For systems that know no architecture.
-const EVERYWHERE: &[Arch] = &[Arch::Aarch64, Arch::Riscv64];
+const EVERYWHERE: &[Arch] = &[Arch::Aarch64, Arch::Riscv64, Arch::X86_64];
 
 static SYSTEMS: &[System] = &[
     System {
@@ -62,7 +62,7 @@ static SYSTEMS: &[System] = &[
         name: "bench",
         root: "keel-bench",
         children: &[],
-        arches: EVERYWHERE,
+        arches: &[Arch::Aarch64, Arch::Riscv64],
         kernel: KernelProfile::Release,
         options: &["export-pmu=on", "root-cnode-bits=13"],
         takes_input: false,
@@ -92,7 +92,7 @@ static SYSTEMS: &[System] = &[
         name: "conformance",
         root: "keel-conformance",
         children: &[],
-        arches: EVERYWHERE,
+        arches: &[Arch::Aarch64, Arch::Riscv64],
         kernel: KernelProfile::Debug,
         options: &[],
         takes_input: false,
