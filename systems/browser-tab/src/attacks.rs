@@ -2,7 +2,7 @@
 
 //! The attacks, what must become of each, and the proof that life goes on.
 
-use keel::{fault::Fault, prelude::*, println, rt::Ending};
+use keel::{arch::HAS_EXECUTE_NEVER, fault::Fault, prelude::*, println, rt::Ending};
 use keel_browser_picture::Kind;
 use keel_browser_protocol::{Attack, Said, Text, names};
 
@@ -167,6 +167,10 @@ fn judge(attack: Attack, report: &Report) -> Verdict {
         (Attack::Jump, End::Fault(fault)) => access(fault, Attack::NOWHERE, true),
         (Attack::WriteInput, End::Fault(fault @ Fault::Vm { address, .. })) => access(fault, *address, false),
         (Attack::RunOutput, End::Fault(fault @ Fault::Vm { address, .. })) => access(fault, *address, true),
+        // They run as what they are: instructions of this program, which faulted like any of its own.
+        (Attack::RunOutput, End::Fault(fault @ Fault::UserException { .. })) if !HAS_EXECUTE_NEVER => {
+            (true, Text::of(&format_args!("all memory runs on this machine; fault caught: {fault}")))
+        }
         (Attack::Privileged, End::Fault(fault @ Fault::UserException { .. })) => {
             (true, Text::of(&format_args!("fault caught: {fault}")))
         }

@@ -14,7 +14,9 @@
 
 use keel::{
     Error,
-    cap::{Budget, CNode, Cap, Endpoint, Notification, Register, Reply, Rights},
+    abi::arch::registers::PROGRAM_COUNTER,
+    arch::CALL_BYTES,
+    cap::{Budget, CNode, Cap, Endpoint, Notification, Reply, Rights},
     fault::Fault,
     ipc::{Message, Received},
     prelude::*,
@@ -234,8 +236,8 @@ impl<'a> Watcher<'a> {
         self.report.faults += 1;
         let tcb = self.decoder.tcb();
         let registers = tcb.read_registers(false)?;
-        let next = registers.get(Register::Pc).wrapping_add(4);
-        tcb.write_registers(&registers.with(Register::Pc, next), true)?;
+        let next = registers.get(PROGRAM_COUNTER).wrapping_add(CALL_BYTES);
+        tcb.write_registers(&registers.with(PROGRAM_COUNTER, next), true)?;
         Ok(None)
     }
 

@@ -6,7 +6,11 @@
 //! program that calls it, walls or not, so they are safe to call: what they do to memory that happens to
 //! be there is nothing.
 
-use crate::arch;
+use crate::{
+    arch::{self, ADDRESS_END, HAS_EXECUTE_NEVER, UNDEFINED},
+    error::Result,
+    shared::View,
+};
 
 /// Loads the word at any address.
 ///
@@ -23,11 +27,19 @@ pub fn touch(address: u64) {
 
 /// Jumps to any address outside of the program's own image: nothing else that a program of this library
 /// has mapped is executable, so the walls hold or the machine is broken. Does nothing for an address
-/// inside.
+/// inside, and, where all memory is executable, for one that may be mapped.
 pub fn jump(address: u64) {
-    if !crate::rt::image().contains(&address) {
+    let may_run = crate::rt::image().contains(&address) || !HAS_EXECUTE_NEVER && address < ADDRESS_END;
+    if !may_run {
         arch::jump_anywhere(address & !3);
     }
+}
+
+/// Writes an instruction to memory that is no code, and runs it. It is one that is undefined: where such memory is
+/// executable, this ends in its exception. Others who have the memory must not write to it meanwhile.
+pub fn run_data(memory: &View<'_>) -> Result {
+    memory.write(0, &UNDEFINED.to_le_bytes())?;
+    arch::jump_anywhere(memory.address())
 }
 
 /// Reads a register that belongs to the kernel.

@@ -155,9 +155,9 @@ macro_rules! machine {
             }
         }
 
-        /// Jumps to an address that is not executable.
+        /// Jumps to an address that is not executable, or where an undefined instruction is.
         pub fn jump_anywhere(address: u64) -> ! {
-            // SAFETY: the caller sees to it that the fetch faults; the thread never goes on there.
+            // SAFETY: the caller sees to it that the jump faults; the thread never goes on there.
             unsafe { ::core::arch::asm!($jump, in(reg) address, options(noreturn, nostack)) }
         }
 

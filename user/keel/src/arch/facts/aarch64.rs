@@ -31,6 +31,12 @@ pub const HAS_EXECUTE_NEVER: bool = true;
 /// The instructions of a system call (`svc #0`) and of one that is undefined, as they lie in memory.
 pub const CALL_AND_END: u64 = 0xd400_0001;
 
+/// Bytes of the instruction of a system call.
+pub const CALL_BYTES: u64 = 4;
+
+/// An instruction that is undefined (`udf #0`), as it lies in memory.
+pub const UNDEFINED: u32 = 0;
+
 /// Attributes of mappings (`memory.md` §3).
 pub mod attributes {
     /// Ordinary memory, executable.

@@ -42,6 +42,12 @@ pub const HAS_EXECUTE_NEVER: bool = false;
 /// The instructions of a system call (`syscall`) and of one that is undefined (`ud2`), as they lie in memory.
 pub const CALL_AND_END: u64 = 0x0b0f_050f;
 
+/// Bytes of the instruction of a system call.
+pub const CALL_BYTES: u64 = 2;
+
+/// An instruction that is undefined (`ud2`), as it lies in memory.
+pub const UNDEFINED: u32 = 0x0b0f;
+
 /// Attributes of mappings (`memory.md` §3). All memory is executable.
 pub mod attributes {
     use keel_abi::x86_64::memory::attribute;
