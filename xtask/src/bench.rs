@@ -14,7 +14,6 @@
 //! 2. The plugin's counts of the windows are the guest's own, or nothing is reported; a window that begins
 //!    with a fault may differ by the instruction that faults, which QEMU counts only when it is repeated.
 
-mod book;
 mod counts;
 mod profile;
 mod table;
@@ -38,7 +37,7 @@ use crate::options::{self, Settings};
 use crate::qemu::Boot;
 use crate::system::{self, Luggage};
 use crate::workspace::Workspace;
-use crate::{artifact, cli, say, setup};
+use crate::{artifact, book, cli, say, setup};
 
 /// The options of the interface with which the reference was counted, and what its CSpace needs.
 const OPTIONS: [&str; 4] = ["domains=1", "cores=1", "export-pmu=on", "root-cnode-bits=13"];
@@ -84,7 +83,8 @@ fn bench_one(cargo: &Cargo<'_>, arguments: &cli::Bench) -> Result<Option<Value>>
     print!("{table}");
     if arguments.update {
         artifact::write(&bench.data("counts"), counts.to_text().as_bytes())?;
-        book::update(&bench.workspace.root().join(PAGE), name, &table.to_markdown())?;
+        let (page, what) = (bench.workspace.root().join(PAGE), format!("counts of {name}"));
+        book::update(&page, &what, "cargo xtask bench --update", &table.to_markdown())?;
     }
     if arguments.check {
         check(&bench, &counts)?;

@@ -17,7 +17,7 @@ use crate::machine::{Arch, KernelProfile};
 use crate::options::Settings;
 use crate::system::{self, Luggage};
 use crate::workspace::Workspace;
-use crate::{bench, check, say, setup, unsafety};
+use crate::{bench, check, lines, say, setup};
 
 /// What a part does.
 type Part = fn(&Cargo<'_>) -> Result<()>;
@@ -158,24 +158,9 @@ fn documentation(cargo: &Cargo<'_>) -> Result<()> {
     cargo::run(command.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private-intra-doc-links"))
 }
 
-/// Prints where unsafe code stands. There is no limit here: the crates that have none forbid it.
+/// Prints how much code there is and where it is unsafe. There is no limit here: the crates that have no unsafe code
+/// forbid it.
 fn unsafe_code(cargo: &Cargo<'_>) -> Result<()> {
-    let row = |name: &str, count: unsafety::Count| {
-        println!(
-            "{name:<22} {:>8} {:>14} {:>14} {:>13}",
-            count.lines, count.blocks, count.lines_in_blocks, count.items
-        );
-    };
-    println!(
-        "{:<22} {:>8} {:>14} {:>14} {:>13}",
-        "crate", "lines", "unsafe blocks", "lines in them", "unsafe items"
-    );
-    let mut total = unsafety::Count::default();
-    for krate in cargo.workspace.crates() {
-        let count = unsafety::in_crate(&krate.directory)?;
-        row(&krate.name, count);
-        total += count;
-    }
-    row("all", total);
+    print!("{}", lines::table(cargo.workspace)?);
     Ok(())
 }

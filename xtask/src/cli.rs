@@ -27,6 +27,7 @@ pub(crate) enum Verb {
     Fuzz(Fuzz),
     Bench(Bench),
     Check(Check),
+    Lines(Lines),
     /// Check everything that must hold before a change lands
     ///
     /// Formats, builds, lints, tests, documentation, and where unsafe code stands; prints each part's
@@ -197,6 +198,20 @@ pub(crate) struct Check {
     /// Hours
     #[arg(long)]
     pub(crate) deep: bool,
+}
+
+/// Count lines of code and unsafe blocks, per crate
+///
+/// Without comments, and without what is only there for tests.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask lines                        the table
+  cargo xtask lines --update               also write it into the book")]
+pub(crate) struct Lines {
+    /// Write the table into the book
+    #[arg(long)]
+    pub(crate) update: bool,
 }
 
 /// What the build is for.

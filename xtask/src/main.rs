@@ -23,6 +23,7 @@
 mod archive;
 mod artifact;
 mod bench;
+mod book;
 mod build;
 mod cargo;
 mod check;
@@ -36,6 +37,7 @@ mod guest;
 mod host_tests;
 mod image;
 mod interrupt;
+mod lines;
 mod machine;
 mod options;
 mod qemu;
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         cli::Verb::Fuzz(arguments) => fuzz::fuzz(&arguments),
         cli::Verb::Bench(arguments) => bench::bench(&arguments),
         cli::Verb::Check(arguments) => check::check(&arguments),
+        cli::Verb::Lines(arguments) => lines::lines(&arguments),
         cli::Verb::Ci => ci::ci(),
     };
     result.unwrap_or_else(|error| {
