@@ -14,7 +14,9 @@
 //! 2. The plugin's counts of the windows are the guest's own, or nothing is reported; a window that begins
 //!    with a fault may differ by the instruction that faults, which QEMU counts only when it is repeated.
 
+mod adversary;
 mod counts;
+mod plot;
 mod profile;
 mod table;
 
@@ -45,6 +47,9 @@ const OPTIONS: [&str; 4] = ["domains=1", "cores=1", "export-pmu=on", "root-cnode
 /// The page of the book with the tables.
 const PAGE: &str = "docs/src/performance.md";
 
+/// The command that writes them.
+const UPDATE: &str = "cargo xtask bench --update";
+
 /// A run takes seconds.
 const TIMEOUT: Duration = Duration::from_secs(300);
 
@@ -60,7 +65,12 @@ pub(crate) fn bench(arguments: &cli::Bench) -> Result<ExitCode> {
     let mut values = Vec::new();
     for arch in arches {
         let cargo = Cargo { workspace: &workspace, machine: arch.machine(), settings: &settings };
-        values.extend(bench_one(&cargo, arguments)?);
+        if arguments.adversary {
+            ensure!(system::find("adversary")?.runs_on(*arch), "there is no adversary for {arch} yet");
+            adversary::run(&cargo, arguments.update)?;
+        } else {
+            values.extend(bench_one(&cargo, arguments)?);
+        }
     }
     if let Some(path) = &arguments.json {
         let value = if let [value] = &values[..] { value.clone() } else { Value::Array(values) };
@@ -84,7 +94,7 @@ fn bench_one(cargo: &Cargo<'_>, arguments: &cli::Bench) -> Result<Option<Value>>
     if arguments.update {
         artifact::write(&bench.data("counts"), counts.to_text().as_bytes())?;
         let (page, what) = (bench.workspace.root().join(PAGE), format!("counts of {name}"));
-        book::update(&page, &what, "cargo xtask bench --update", &table.to_markdown())?;
+        book::update(&page, &what, UPDATE, &table.to_markdown())?;
     }
     if arguments.check {
         check(&bench, &counts)?;
@@ -98,6 +108,11 @@ pub(crate) fn check_counts(cargo: &Cargo<'_>) -> Result<()> {
     let cargo = Cargo { settings: &settings, ..*cargo };
     let bench = Bench::build(&cargo)?;
     check(&bench, &bench.counts(None)?)
+}
+
+/// Fails if an interrupt is later than it may be, or something grows with what others do; the part of the gate.
+pub(crate) fn check_latencies(cargo: &Cargo<'_>) -> Result<()> {
+    adversary::run(cargo, false)
 }
 
 fn check(bench: &Bench<'_>, counts: &Counts) -> Result<()> {
@@ -143,7 +158,7 @@ impl<'a> Bench<'a> {
 
     /// Runs it twice; `profiled` names the operation whose instructions are told apart.
     fn counts(&self, profiled: Option<&str>) -> Result<Counts> {
-        let said = self.run(self.boot())?;
+        let said = Self::run(self.boot())?;
         let mut counts = Counts::parse(&said)?;
         let out = self.workspace.output(self.machine).join("bench.counts");
         let kernel = artifact::read(&self.image.kernel)?;
@@ -167,7 +182,7 @@ impl<'a> Bench<'a> {
         }
         let mut command = self.boot();
         command.args(["-plugin", &plugin]);
-        let said_again = self.run(command)?;
+        let said_again = Self::run(command)?;
         ensure!(said == said_again, "two runs differ:\n{said}\n{said_again}");
         counts.watched(Watched::parse(&String::from_utf8_lossy(&artifact::read(&out)?))?)?;
         counts.image_bytes = kernel.resident_bytes();
@@ -192,7 +207,7 @@ impl<'a> Bench<'a> {
     }
 
     /// What the console shows.
-    fn run(&self, command: Command) -> Result<String> {
+    fn run(command: Command) -> Result<String> {
         let mut shown = Vec::new();
         let limits = Limits { timeout: Some(TIMEOUT), ..Limits::default() };
         let end = guest::run(command, Console::Captured, limits, &mut shown)?;

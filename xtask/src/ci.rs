@@ -29,6 +29,7 @@ const PARTS: &[(&str, Part)] = &[
     ("lints", lints),
     ("tests", tests),
     ("instruction counts", instruction_counts),
+    ("latencies", bench::check_latencies),
     ("refinement", check::in_ci),
     ("documentation", documentation),
     ("unsafe code", unsafe_code),

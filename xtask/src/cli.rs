@@ -163,7 +163,8 @@ Examples:
   cargo xtask bench --profile call_0_passive where its instructions go, by function and line
   cargo xtask bench --check                  fail if a count has grown by more than 1 %
   cargo xtask bench --update                 keep the counts as those that --check compares with, and
-                                             write them into the book")]
+                                             write them into the book
+  cargo xtask bench --adversary              how late interrupts are while a program does its worst")]
 pub(crate) struct Bench {
     /// Architecture, or all
     #[arg(long, value_name = "ARCH", default_value = "aarch64")]
@@ -180,6 +181,10 @@ pub(crate) struct Bench {
     /// Keep these counts
     #[arg(long, conflicts_with_all = ["check", "profile"])]
     pub(crate) update: bool,
+    /// Instead, do the worst to the kernel's interrupt latency, compare it with the bounds, and see what grows;
+    /// with --update, write its tables and plots into the book
+    #[arg(long, conflicts_with_all = ["json", "profile", "check"])]
+    pub(crate) adversary: bool,
 }
 
 /// Hold the kernel against its specification, and the specification against its theorems

@@ -23,8 +23,8 @@ const SPARE: u64 = 128;
 /// Strokes of an attack that costs little; one that costs much makes fewer.
 const MOST_STROKES: u64 = 256;
 /// About so many instructions are spent on the strokes of one attack and size, but at least on a few.
-const SPENT: u64 = 8_000_000;
-const LEAST_STROKES: u64 = 3;
+const SPENT: u64 = 16_000_000;
+const LEAST_STROKES: u64 = 8;
 
 /// Everything that attacks share.
 pub struct Arena<'a> {
