@@ -73,7 +73,7 @@ fn next_phase(span: u64) -> u64 {
     // The golden ratio, of 2^64.
     let phase = SHARED.phase.load(Relaxed).wrapping_add(0x9e37_79b9_7f4a_7c15);
     SHARED.phase.store(phase, Relaxed);
-    (u128::from(phase) * u128::from(span) >> 64) as u64
+    ((u128::from(phase) * u128::from(span)) >> 64) as u64
 }
 
 /// Sets the alarm to come in about so many instructions.

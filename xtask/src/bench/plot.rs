@@ -44,6 +44,7 @@ fn draw_into(svg: &mut String, sizes: &str, costs: &str, series: &[Series]) -> D
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
+        .label_style(("sans-serif", 14))
         .x_desc(sizes)
         .y_desc(costs)
         .x_label_formatter(&|size| format!("{size:.0}"))
@@ -55,7 +56,7 @@ fn draw_into(svg: &mut String, sizes: &str, costs: &str, series: &[Series]) -> D
         chart.draw_series(LineSeries::new(points, color.stroke_width(2)).point_size(3))?;
         let line = 24 + 20 * index as i32;
         right.draw(&Circle::new((8, line), 4, color.filled()))?;
-        right.draw(&Text::new(name.clone(), (18, line - 6), ("sans-serif", 13)))?;
+        right.draw(&Text::new(name.clone(), (18, line - 6), ("sans-serif", 16)))?;
     }
     area.present()?;
     Ok(())
