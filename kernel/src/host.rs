@@ -55,6 +55,12 @@ pub struct Host {
     held: BTreeSet<Irq>,
     /// The interrupt being handled.
     taken: Option<Irq>,
+    /// The devices' interrupts that the kernel has taken, until somebody asks ([`Host::taken_interrupts`]).
+    log: Vec<Irq>,
+    /// Lines that fire at the question with this number.
+    fires_at: Option<(u64, Irq)>,
+    /// Questions at preemption points that were answered with yes.
+    preemptions: u64,
     /// Questions at preemption points.
     polls: u64,
     /// Which of them are answered with yes in any case.
@@ -147,6 +153,27 @@ impl Host {
     pub const fn preempt_every(&mut self, every: Option<u64>) {
         self.preempt_every = every;
         self.polls = 0;
+    }
+
+    /// `irq` fires when the kernel asks at the `point`th preemption point from now on, counted from 1.
+    pub const fn raise_at(&mut self, point: u64, irq: Irq) {
+        self.fires_at = Some((self.polls + point, irq));
+    }
+
+    /// No interrupt is to come any more by [`Self::raise_at`].
+    pub const fn calm(&mut self) {
+        self.fires_at = None;
+    }
+
+    /// The devices' interrupts that the kernel has taken since this was last asked.
+    pub fn taken_interrupts(&mut self) -> Vec<Irq> {
+        std::mem::take(&mut self.log)
+    }
+
+    /// How often the kernel was told at a preemption point that an interrupt waits.
+    #[must_use]
+    pub const fn preemptions(&self) -> u64 {
+        self.preemptions
     }
 
     /// How often the kernel has asked at a preemption point, since [`Self::preempt_every`] was called.
@@ -309,7 +336,13 @@ impl Arch for Host {
 
     fn interrupt_pending(&mut self) -> bool {
         self.polls += 1;
-        self.interrupt_waits() || self.preempt_every.is_some_and(|every| self.polls.is_multiple_of(every))
+        if let Some((_, irq)) = self.fires_at.take_if(|(point, _)| *point == self.polls) {
+            self.raise(irq);
+        }
+        let answer = self.interrupt_waits()
+            || self.preempt_every.is_some_and(|every| self.polls.is_multiple_of(every));
+        self.preemptions += u64::from(answer);
+        answer
     }
 
     fn take_interrupt(&mut self) -> Option<TakenInterrupt> {
@@ -320,6 +353,7 @@ impl Arch for Host {
         assert_eq!(self.taken, None, "the last interrupt taken was not ended");
         self.pending.remove(&irq);
         self.taken = Some(irq);
+        self.log.push(irq);
         Some(TakenInterrupt::Device(irq))
     }
 
