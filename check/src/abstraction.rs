@@ -11,13 +11,14 @@ mod inside;
 pub use inside::Inside;
 
 use keel_kernel::Kernel;
-use keel_kernel::arch::Arch;
 use keel_kernel::cap::{Cap, Rights as KernelRights, VmRights};
 use keel_kernel::cdt::{self, Flags};
 use keel_kernel::cspace::Slot as KernelSlot;
+use keel_kernel::error::LookupFailure as KernelFailure;
 use keel_kernel::host::check::{Survey, tree};
 use keel_kernel::host::world::boot::{RAM_BASE, RAM_BITS};
-use keel_kernel::host::{Host, MAX_IRQ};
+use keel_kernel::host::{Host, MAX_IRQ, TIMER_IRQ};
+use keel_kernel::ipc::fault::Fault as KernelFault;
 use keel_kernel::object::tcb::TcbSlot;
 use keel_kernel::object::{Refill, SchedContext, Tcb, ThreadState, extent};
 use keel_kernel::store::{Kind as RegionKind, Ref, Store};
@@ -25,19 +26,24 @@ use keel_kernel::units::{Irq, KernelAddr, PhysAddr};
 use keel_spec::algebra::{Algebra, Kind, Rights};
 use keel_spec::authority;
 use keel_spec::concrete::{Concrete, Object, Slot};
+use keel_spec::system::error::LookupFailure;
+use keel_spec::system::fault::Fault;
+use keel_spec::system::irq::Interrupts;
 use keel_spec::system::lookup::guard_word;
-use keel_spec::system::{
-    Activity, Context, Endpoint, NotCovered, Notification, Registers, Sending, System, Thread,
-};
+use keel_spec::system::registers::Registers;
+use keel_spec::system::{Activity, Context, Endpoint, NotCovered, Notification, Sending, System, Thread};
 use std::collections::BTreeMap;
 
 /// Words of an IPC buffer.
 const BUFFER_WORDS: u64 = 128;
 
-/// The state of the specification that the kernel is in. None while something is being taken apart: the
+/// The state of the specification that the kernel is in. None while something is being taken apart or cancelled: the
 /// specification's operations are never seen half done.
 pub fn abstraction(kernel: &mut Kernel<Host>) -> Result<System, NotCovered> {
     let survey = Survey::of(kernel);
+    if survey.tcbs.iter().any(|tcb| kernel.store[*tcb].cancelling.endpoint.is_some()) {
+        return Err(NotCovered("states in which sends are being cancelled"));
+    }
     let mut system = System {
         x: Concrete::default(),
         authority: Concrete::nothing(),
@@ -46,6 +52,7 @@ pub fn abstraction(kernel: &mut Kernel<Host>) -> Result<System, NotCovered> {
         notifications: BTreeMap::new(),
         contexts: BTreeMap::new(),
         memory: BTreeMap::new(),
+        interrupts: interrupts(kernel),
         ram: RAM_BASE.0..RAM_BASE.0 + (1 << RAM_BITS),
         current: kernel.core.current.map(object),
     };
@@ -53,6 +60,11 @@ pub fn abstraction(kernel: &mut Kernel<Host>) -> Result<System, NotCovered> {
     threads(kernel, &survey, &mut system);
     others(kernel, &survey, &mut system);
     Ok(system)
+}
+
+fn interrupts(kernel: &Kernel<Host>) -> Interrupts {
+    let held = (0..=MAX_IRQ.0).filter(|irq| kernel.arch.is_held(Irq(*irq))).map(u64::from).collect();
+    Interrupts { last: MAX_IRQ.0.into(), timer: TIMER_IRQ.0.into(), held }
 }
 
 /// The name of a kernel object.
@@ -195,7 +207,6 @@ fn parents(kernel: &Kernel<Host>, survey: &Survey) -> BTreeMap<Ref<KernelSlot>, 
 // --- threads -----------------------------------------------------------------------------------------------------------
 
 fn threads(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) {
-    let registers = &Host::REGISTERS;
     for &tcb in &survey.tcbs {
         let thread = &kernel.store[tcb];
         let words = &thread.registers.words;
@@ -221,13 +232,10 @@ fn threads(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) {
             sending: if is_sending { sending } else { Sending::default() },
             priority: thread.priority,
             max_controlled_priority: thread.max_controlled_priority,
-            registers: Registers {
-                capability: words[registers.capability],
-                info: words[registers.info],
-                words: registers.message.map(|place| words[place]),
-                reply: words[registers.reply],
-                send_to: words[registers.send_to],
-            },
+            registers: Registers(std::array::from_fn(|place| words[place])),
+            repeats: thread.state == ThreadState::Restart,
+            fault: fault(&thread.fault),
+            flags: thread.flags,
             buffer: thread.ipc_buffer,
             context: thread.sched_context.map(object),
             notification: thread.bound_notification.map(object),
@@ -240,6 +248,31 @@ fn threads(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) {
             }
         }
     }
+}
+
+/// What a thread has done. A Timeout is a matter of time.
+fn fault(fault: &KernelFault) -> Option<Fault> {
+    Some(match *fault {
+        KernelFault::None | KernelFault::Timeout { .. } => return None,
+        KernelFault::Capability { address, in_receive, failure } => {
+            let failure = match failure {
+                KernelFailure::InvalidRoot => LookupFailure::InvalidRoot,
+                KernelFailure::MissingCapability { bits_left } => LookupFailure::Missing(bits_left),
+                KernelFailure::DepthMismatch { bits_left, bits_found } => {
+                    LookupFailure::Depth(bits_left, bits_found)
+                }
+                KernelFailure::GuardMismatch { bits_left, guard_found, bits_found } => {
+                    LookupFailure::Guard(bits_left, guard_found, bits_found)
+                }
+            };
+            Fault::Capability { address, in_receive, failure }
+        }
+        KernelFault::UnknownSyscall { number } => Fault::UnknownSyscall { number },
+        KernelFault::UserException { number, code } => Fault::UserException { number, code },
+        KernelFault::VirtualMemory { address, is_fetch, status } => {
+            Fault::VirtualMemory { address, is_fetch, status }
+        }
+    })
 }
 
 fn others(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) {

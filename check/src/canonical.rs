@@ -15,6 +15,7 @@
 
 use crate::abstraction::Inside;
 use crate::lockstep::Lockstep;
+use keel_abi::aarch64::registers::{CAPABILITY, MESSAGE_INFO, REPLY, SEND_DESTINATION, SYSCALL_NUMBER};
 use keel_abi::message::{MessageInfo, ipc_buffer};
 use keel_spec::algebra::{Algebra, Kind};
 use keel_spec::concrete::{Object, Slot};
@@ -235,10 +236,10 @@ impl State<'_> {
     /// What a thread sends, or where it receives, now or when it repeats its system call.
     fn request(&self, writer: &mut Writer, name: Object) {
         let registers = &self.system.thread(name).registers;
-        let info = MessageInfo(registers.info);
-        writer.words.extend([registers.capability, info.0, registers.reply, registers.send_to]);
+        let info = MessageInfo(registers[MESSAGE_INFO]);
+        let roles = [SYSCALL_NUMBER, CAPABILITY, MESSAGE_INFO, REPLY, SEND_DESTINATION];
+        writer.words.extend(roles.map(|register| registers[register]));
         writer.words.extend((0..info.length() as u64).map(|index| self.system.read_word(name, index)));
-        writer.words.extend(self.inside.number.get(&name));
         let Some(buffer) = self.system.send_buffer(name) else { return };
         let caps = (0..info.extra_caps()).map(|index| ipc_buffer::CAPS_OR_BADGES + index);
         let place = [ipc_buffer::RECEIVE_CNODE, ipc_buffer::RECEIVE_INDEX, ipc_buffer::RECEIVE_DEPTH];

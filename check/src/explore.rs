@@ -9,10 +9,11 @@
 use crate::canonical::{Fingerprint, fingerprint};
 use crate::lockstep::{Coverage, Lockstep};
 use crate::random::{listing, message};
-use crate::script::Op;
-use crate::stage::Small;
+use crate::script::{Op, Step};
+use crate::stage::{IRQS, Small};
 use keel_abi::{label, object, slot, syscall};
 use keel_kernel::host::world::DEPTH;
+use keel_spec::system::fault::Fault;
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -62,7 +63,7 @@ struct Exploration {
     child: Lockstep,
     /// The slots that all operations treat alike.
     alike: Vec<u64>,
-    ops: Vec<Op>,
+    ops: Vec<Step>,
     seen: HashSet<Fingerprint>,
     found: Explored,
     end: Instant,
@@ -75,7 +76,7 @@ impl Exploration {
         let mut start = Lockstep::new(stage.world);
         let seen = fingerprint(&mut start, &alike).into_iter().collect();
         let (parent, child) = (start.clone(), start.clone());
-        Self { small, start, parent, child, alike, ops: ops(small), seen, found: Explored::default(), end }
+        Self { small, start, parent, child, alike, ops: steps(small), seen, found: Explored::default(), end }
     }
 
     /// Tries all operations in the state that `script` leads to; adds what leads to new states to `next`. Whether
@@ -116,6 +117,34 @@ impl Exploration {
     fn failure(&self, script: &[u16], reason: &str) -> String {
         let script: Vec<_> = script.iter().map(|op| self.ops[usize::from(*op)].clone()).collect();
         format!("in the system `{}`:\n{}{reason}", self.small.name(), listing(&script))
+    }
+}
+
+/// Everything that can happen in a small system, with all small arguments.
+fn steps(small: Small) -> Vec<Step> {
+    let mut steps: Vec<Step> = ops(small).into_iter().map(Step::from).collect();
+    match small {
+        Small::Faults => {
+            steps.push(Step::Fault(Fault::UserException { number: 0x200_0000, code: 0 }));
+            let (address, status) = (0x1000, 0x9200_0007);
+            steps.push(Step::Fault(Fault::VirtualMemory { address, is_fetch: false, status }));
+        }
+        Small::Interrupts => {
+            let in_the_middle: Vec<Step> = steps.iter().filter_map(interrupted).collect();
+            steps.extend(in_the_middle);
+            steps.extend(IRQS.map(Step::Interrupt));
+        }
+        _ => {}
+    }
+    steps
+}
+
+/// The same with an interrupt at its first preemption point, for what can be preempted.
+fn interrupted(step: &Step) -> Option<Step> {
+    let long = [label::CNODE_DELETE, label::CNODE_REVOKE, label::IRQ_SET_IRQ_HANDLER, label::UNTYPED_RETYPE];
+    match step {
+        Step::Call(op) if long.contains(&op.label) => Some(Step::Interrupted(op.clone(), 1, IRQS[0])),
+        _ => None,
     }
 }
 
@@ -200,6 +229,63 @@ fn ops(small: Small) -> Vec<Op> {
             for label in [label::TCB_SUSPEND, label::TCB_RESUME] {
                 ops.push(Op::invoke(thread, label, &[], &[]));
             }
+            ops.push(Op::plain(syscall::YIELD, 0, 0));
+        }
+        Small::Faults => {
+            let [thread, endpoint, badged, reply] = slots[..] else { unreachable!("four slots") };
+            for with in [reply, 0] {
+                ops.push(Op::plain(syscall::RECV, endpoint, with));
+            }
+            ops.push(Op::plain(syscall::NB_RECV, endpoint, reply));
+            for label in [0, 1] {
+                for length in [0, 3, 13] {
+                    let words = (1..=length).map(|word| word << 8).collect();
+                    ops.push(Op { label, words, ..Op::plain(syscall::SEND, reply, 0) });
+                }
+            }
+            ops.push(Op::plain(syscall::REPLY_RECV, endpoint, reply));
+            // A call that does not exist, a capability that does not, one that is not received from.
+            ops.push(Op::plain(5, 0, 0));
+            ops.push(Op::plain(syscall::SEND, 1 << 40, 0));
+            ops.push(Op::plain(syscall::RECV, thread, reply));
+            for label in [label::TCB_SUSPEND, label::TCB_RESUME] {
+                ops.push(Op::invoke(thread, label, &[], &[]));
+            }
+            ops.push(Op::invoke(thread, label::TCB_READ_REGISTERS, &[0, 36], &[]));
+            ops.push(Op::invoke(thread, label::TCB_WRITE_REGISTERS, &[1, 1, 0x9000], &[]));
+            let caps = [0, slot::INIT_CNODE, slot::INIT_VSPACE];
+            ops.push(Op::invoke(thread, label::TCB_SET_SPACE, &[0, 0], &caps));
+            ops.push(cnode(label::CNODE_CANCEL_BADGED_SENDS, &[badged, DEPTH]));
+            for at in [endpoint, badged, reply] {
+                ops.push(cnode(label::CNODE_DELETE, &[at, DEPTH]));
+            }
+            ops.push(Op::plain(syscall::YIELD, 0, 0));
+        }
+        Small::Interrupts => {
+            let [thread, notification, badged, handler, other, spare] = slots[..] else {
+                unreachable!("six slots")
+            };
+            let invoke = |label, caps: &[u64]| Op::invoke(handler, label, &[], caps);
+            ops.push(invoke(label::IRQ_ACK_IRQ, &[]));
+            ops.push(invoke(label::IRQ_CLEAR_IRQ_HANDLER, &[]));
+            for cap in [badged, other, thread] {
+                ops.push(invoke(label::IRQ_SET_IRQ_HANDLER, &[cap]));
+            }
+            for irq in IRQS {
+                let words = [irq.into(), spare, DEPTH];
+                ops.push(Op::invoke(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &words, &[root]));
+            }
+            for cap in [notification, other] {
+                ops.push(Op::plain(syscall::WAIT, cap, 0));
+                ops.push(Op::plain(syscall::NB_WAIT, cap, 0));
+                ops.push(cnode(label::CNODE_REVOKE, &[cap, DEPTH]));
+                ops.push(cnode(label::CNODE_DELETE, &[cap, DEPTH]));
+            }
+            ops.push(cnode(label::CNODE_COPY, &[spare, DEPTH, handler, DEPTH, 15]));
+            for at in [handler, spare, badged] {
+                ops.push(cnode(label::CNODE_DELETE, &[at, DEPTH]));
+            }
+            ops.push(Op::invoke(thread, label::TCB_BIND_NOTIFICATION, &[], &[notification]));
             ops.push(Op::plain(syscall::YIELD, 0, 0));
         }
         Small::Calls => {

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod abstraction;
+pub mod bytes;
 pub mod canonical;
 pub mod explore;
 pub mod lockstep;

@@ -7,19 +7,22 @@
 //! by itself, which is an operation like any other.
 
 use crate::abstraction::{Inside, abstraction};
-use crate::script::Op;
+use crate::script::{Op, Step};
 use crate::view::View;
 use crate::ways::Twin;
+use keel_abi::aarch64::registers::Register;
 use keel_abi::message::ipc_buffer;
 use keel_abi::{slot, syscall};
 use keel_kernel::arch::Arch;
 use keel_kernel::host::Host;
 use keel_kernel::host::world::{DEPTH, World};
+use keel_kernel::ipc::fault::Fault as KernelFault;
 use keel_kernel::object::Tcb;
 use keel_kernel::store::{Ref, Store};
-use keel_kernel::units::{KernelAddr, Ticks};
+use keel_kernel::units::{Irq, KernelAddr, Ticks};
 use keel_spec::concrete::Object;
-use keel_spec::system::System;
+use keel_spec::system::fault::Fault;
+use keel_spec::system::{NotCovered, System};
 use keel_spec::theorems::invariants;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -77,6 +80,8 @@ pub struct Lockstep {
     pub system: Option<System>,
     /// What was covered.
     pub coverage: Coverage,
+    /// Whether the kernel goes on without being looked at.
+    is_alone: bool,
     trapped_at: BTreeMap<Ref<Tcb>, u64>,
     twin: Twin,
 }
@@ -87,6 +92,7 @@ impl Clone for Lockstep {
             world: self.world.clone(),
             system: self.system.clone(),
             coverage: self.coverage.clone(),
+            is_alone: self.is_alone,
             trapped_at: self.trapped_at.clone(),
             twin: Twin::new(),
         }
@@ -97,6 +103,7 @@ impl Clone for Lockstep {
         self.world.clone_from(&source.world);
         self.system.clone_from(&source.system);
         self.coverage.clone_from(&source.coverage);
+        self.is_alone = source.is_alone;
         self.trapped_at.clone_from(&source.trapped_at);
     }
 }
@@ -107,39 +114,71 @@ impl Lockstep {
     pub fn new(mut world: World) -> Self {
         let system = abstraction(&mut world.kernel).ok();
         let (coverage, trapped_at) = (Coverage::default(), BTreeMap::new());
-        Self { world, system, coverage, trapped_at, twin: Twin::new() }
+        Self { world, system, coverage, is_alone: false, trapped_at, twin: Twin::new() }
     }
 
-    /// Whoever runs does `op`. Nothing happens when nobody runs.
-    pub fn apply(&mut self, op: &Op) -> Result<(), Disagreement> {
+    /// Does what `step` says. A system call when nobody runs is nothing.
+    pub fn apply(&mut self, step: &Step) -> Result<(), Disagreement> {
+        match step {
+            Step::Call(op) => self.call(op)?,
+            Step::Interrupted(op, point, irq) => {
+                self.world.kernel.arch.raise_at(*point, Irq(*irq));
+                let done = self.call(op);
+                self.world.kernel.arch.calm();
+                done?;
+            }
+            Step::Interrupt(irq) => {
+                self.world.kernel.arch.raise(Irq(*irq));
+                self.take_interrupts();
+                self.check();
+                let taken = self.world.kernel.arch.taken_interrupts();
+                self.specify(|system| interrupts(system, &taken))?;
+            }
+            Step::Fault(fault) => self.fault(*fault)?,
+            Step::Pass(ticks) => self.pass(*ticks),
+        }
+        self.repeat()
+    }
+
+    /// Whoever runs makes a system call.
+    fn call(&mut self, op: &Op) -> Result<(), Disagreement> {
         let Some(thread) = self.world.kernel.core.current else { return Ok(()) };
         self.prepare(thread, op);
-        self.trap(thread, op.number)?;
-        // Who is restarted and has its turn makes its call again.
+        self.trap(thread)
+    }
+
+    /// Who was restarted and has its turn makes its call again.
+    fn repeat(&mut self) -> Result<(), Disagreement> {
         for _ in 0..MOST_RESTARTS {
             match self.world.kernel.core.current {
-                Some(next) if self.repeats(next) => {
-                    let number = self.world.register(next, Host::REGISTERS.number);
-                    self.trap(next, number.cast_signed())?;
-                }
-                _ => return Ok(()),
+                Some(next) if self.repeats(next) => self.trap(next)?,
+                _ => break,
             }
         }
         Ok(())
     }
 
+    /// Whoever runs does what the processor does not do.
+    fn fault(&mut self, fault: Fault) -> Result<(), Disagreement> {
+        let Some(thread) = self.world.kernel.core.current else { return Ok(()) };
+        let here = self.world.register(thread, Host::REGISTERS.next_pc);
+        self.world.set_register(thread, Host::REGISTERS.restart_pc, here);
+        self.world.kernel.handle_fault(kernel_fault(fault));
+        self.take_interrupts();
+        self.check();
+        let taken = self.world.kernel.arch.taken_interrupts();
+        self.specify(|system| {
+            system.exception(fault)?;
+            interrupts(system, &taken)
+        })
+    }
+
     /// As [`Self::apply`], on the kernel alone and without a check: to get to a state that is known.
-    pub fn replay(&mut self, op: &Op) {
-        self.system = None;
-        let Some(thread) = self.world.kernel.core.current else { return };
-        self.prepare(thread, op);
-        self.enter(thread);
-        for _ in 0..MOST_RESTARTS {
-            match self.world.kernel.core.current {
-                Some(next) if self.repeats(next) => self.enter(next),
-                _ => return,
-            }
-        }
+    pub fn replay(&mut self, step: &Step) {
+        (self.system, self.is_alone) = (None, true);
+        let done = self.apply(step);
+        self.is_alone = false;
+        assert!(done.is_ok(), "without a specification there is nothing to disagree with");
     }
 
     /// Whether anybody runs.
@@ -165,24 +204,59 @@ impl Lockstep {
         self.system = abstraction(&mut self.world.kernel).ok();
     }
 
-    /// One system call of `thread`, which runs, on both sides.
-    fn trap(&mut self, thread: Ref<Tcb>, number: i64) -> Result<(), Disagreement> {
-        let mut entries = 0;
-        loop {
-            self.enter_both_ways(thread, number)?;
-            self.world.check();
-            entries += 1;
-            assert!(entries < MOST_REPETITIONS, "no end of repetitions: the operation makes no progress");
-            if self.world.kernel.core.current != Some(thread) || !self.repeats(thread) {
-                break;
+    /// The system call of `thread`, which runs and stands at it, on both sides.
+    fn trap(&mut self, thread: Ref<Tcb>) -> Result<(), Disagreement> {
+        let mut before = Vec::new();
+        for entries in 1..MOST_REPETITIONS {
+            let preemptions = self.world.kernel.arch.preemptions();
+            self.enter_both_ways(thread)?;
+            let after = self.world.kernel.arch.taken_interrupts();
+            self.check();
+            let is_done = self.world.kernel.arch.preemptions() == preemptions;
+            self.coverage.interrupted += u64::from(entries == 1 && !is_done);
+            if is_done {
+                return self.complete(&before, &after);
+            }
+            before.extend(after);
+            if self.world.kernel.core.current != Some(thread) {
+                self.begin_again("operations that others went ahead of in the middle");
+                return Ok(());
             }
         }
-        self.coverage.interrupted += u64::from(entries > 1);
+        panic!("no end of repetitions: the operation makes no progress");
+    }
+
+    /// A system call is complete. Interrupts `within` came in the middle of it: before it or after it, which must make
+    /// no other difference; `after` came at its end.
+    fn complete(&mut self, within: &[Irq], after: &[Irq]) -> Result<(), Disagreement> {
+        let other_way = if within.is_empty() { None } else { self.system.clone() };
+        let done = self.specify(|system| {
+            interrupts(system, within)?;
+            system.system_call()?;
+            interrupts(system, after)
+        });
+        if done.is_ok() || other_way.is_none() {
+            return done;
+        }
+        self.coverage.compared -= 1;
+        self.system = other_way;
+        self.specify(|system| {
+            system.system_call()?;
+            interrupts(system, within)?;
+            interrupts(system, after)
+        })
+    }
+
+    /// What the kernel has done is what the specification does.
+    fn specify(
+        &mut self,
+        what: impl FnOnce(&mut System) -> Result<(), NotCovered>,
+    ) -> Result<(), Disagreement> {
         let Some(system) = &mut self.system else {
             self.begin_again("states in which something is being taken apart");
             return Ok(());
         };
-        match system.system_call(number) {
+        match what(system) {
             Ok(()) => self.compare(),
             Err(open) => {
                 self.begin_again(open.0);
@@ -193,6 +267,9 @@ impl Lockstep {
 
     /// The specification takes over the kernel's state: the operation was not compared, because of `what`.
     fn begin_again(&mut self, what: &'static str) {
+        if self.is_alone {
+            return;
+        }
         *self.coverage.open.entry(what).or_default() += 1;
         self.system = abstraction(&mut self.world.kernel).ok();
     }
@@ -207,19 +284,23 @@ impl Lockstep {
         };
         let Some(must) = &mut self.system else { return Ok(()) };
         self.coverage.compared += 1;
+        let may_run = must.may_run(is.current);
+        if may_run {
+            must.run(is.current);
+        }
         let (is_view, must_view) = (View::of(&is, &is.memory), View::of(must, &is.memory));
         let mut lines = if is_view == must_view { vec![] } else { View::differences(&is_view, &must_view) };
-        if !must.may_run(is.current) {
+        if !may_run {
             lines.push(format!("the kernel runs {:x?}, which is not its turn", is.current));
         }
-        must.current = is.current;
         if lines.is_empty() { Ok(()) } else { Err(Disagreement { lines }) }
     }
 
     /// The machine executes the system call instruction at which `thread` stands; if it can go the short way, also
     /// the general way in a copy.
-    fn enter_both_ways(&mut self, thread: Ref<Tcb>, number: i64) -> Result<(), Disagreement> {
-        if ![syscall::CALL, syscall::REPLY_RECV].contains(&number) {
+    fn enter_both_ways(&mut self, thread: Ref<Tcb>) -> Result<(), Disagreement> {
+        let number = self.world.register(thread, Host::REGISTERS.number).cast_signed();
+        if self.is_alone || ![syscall::CALL, syscall::REPLY_RECV].contains(&number) {
             self.enter(thread);
             return Ok(());
         }
@@ -255,6 +336,13 @@ impl Lockstep {
         self.trapped_at.get(&thread) == Some(&self.world.register(thread, Host::REGISTERS.next_pc))
     }
 
+    /// The kernel's own invariants.
+    fn check(&mut self) {
+        if !self.is_alone {
+            self.world.check();
+        }
+    }
+
     /// Puts `op` into the registers and the buffer of `thread`, on both sides.
     fn prepare(&mut self, thread: Ref<Tcb>, op: &Op) {
         let registers = &Host::REGISTERS;
@@ -282,14 +370,11 @@ impl Lockstep {
                 written.push((Store::<Host>::physical(address).0, word));
             }
         }
+        let registers = self.world.kernel.store[thread].registers.words;
         let Some(system) = &mut self.system else { return };
         system.memory.extend(written);
         let name = Object::At(Store::<Host>::physical(thread.address()).0);
-        let mine = &mut system.thread_mut(name).registers;
-        (mine.capability, mine.info, mine.reply, mine.send_to) = (op.cap, op.info(), op.reply, op.send_to);
-        for (register, word) in mine.words.iter_mut().zip(&op.words) {
-            *register = *word;
-        }
+        system.thread_mut(name).registers.0.copy_from_slice(&registers[..Register::NextPc as usize + 1]);
     }
 
     /// Time passes, in which whoever runs only computes.
@@ -300,7 +385,24 @@ impl Lockstep {
             self.world.kernel.handle_irq();
             self.world.check();
         }
+        let _ = self.world.kernel.arch.taken_interrupts();
         self.begin_again("time");
+    }
+}
+
+/// These interrupts come, one after the other.
+fn interrupts(system: &mut System, taken: &[Irq]) -> Result<(), NotCovered> {
+    taken.iter().try_for_each(|irq| system.interrupt(irq.0.into()))
+}
+
+/// The kernel's word for a fault of user level.
+fn kernel_fault(fault: Fault) -> KernelFault {
+    match fault {
+        Fault::UserException { number, code } => KernelFault::UserException { number, code },
+        Fault::VirtualMemory { address, is_fetch, status } => {
+            KernelFault::VirtualMemory { address, is_fetch, status }
+        }
+        Fault::UnknownSyscall { .. } | Fault::Capability { .. } => unreachable!("made by system calls"),
     }
 }
 

@@ -3,10 +3,11 @@
 //! Long random runs, with a short script of what went wrong when something does.
 
 use crate::lockstep::{Coverage, Lockstep};
-use crate::script::Op;
+use crate::script::{Op, Step};
 use crate::stage;
 use keel_abi::{label, object, slot, syscall};
 use keel_kernel::host::world::DEPTH;
+use keel_spec::system::fault::Fault;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
@@ -58,7 +59,7 @@ pub fn run(plan: Plan) -> Result<Coverage, String> {
     seed[..8].copy_from_slice(&plan.seed.to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));
     let slots = plan.subject.stage().slots;
-    let scripts = prop::collection::vec(op(plan.subject, &slots), 1..=plan.length);
+    let scripts = prop::collection::vec(step(plan.subject, &slots), 1..=plan.length);
     let result = runner.run(&scripts, |script| {
         let done = play(&script, plan).map_err(TestCaseError::fail)?;
         coverage.borrow_mut().add(&done);
@@ -72,7 +73,7 @@ pub fn run(plan: Plan) -> Result<Coverage, String> {
 }
 
 /// Plays one script on a new large system.
-pub fn play(script: &[Op], plan: Plan) -> Result<Coverage, String> {
+pub fn play(script: &[Step], plan: Plan) -> Result<Coverage, String> {
     let run = || {
         let mut lockstep = Lockstep::new(plan.subject.stage().world);
         lockstep.world.kernel.arch.preempt_every(plan.preempt_every);
@@ -107,8 +108,101 @@ pub fn message(panic: &(dyn std::any::Any + Send)) -> String {
 
 /// A script, one operation in a line.
 #[must_use]
-pub fn listing(script: &[Op]) -> String {
+pub fn listing(script: &[Step]) -> String {
     script.iter().enumerate().map(|(number, op)| format!("{number:3}: {op}\n")).collect()
+}
+
+/// Anything that can happen.
+fn step(subject: Subject, slots: &[u64]) -> BoxedStrategy<Step> {
+    let any_op = op(subject, slots);
+    if subject == Subject::Slots {
+        return any_op.prop_map(Step::from).boxed();
+    }
+    let irq = select(stage::IRQS.to_vec());
+    let interrupted = (any_op.clone(), 1..4_u64, irq.clone())
+        .prop_map(|(op, point, irq)| Step::Interrupted(op, point, irq));
+    let number = select(vec![0x200_0000, 7]);
+    let exception = number.prop_map(|number| Step::Fault(Fault::UserException { number, code: 0 }));
+    let access = (0..3_u64, prop::bool::ANY).prop_map(|(page, is_fetch)| {
+        Step::Fault(Fault::VirtualMemory { address: page << 12, is_fetch, status: 0x9200_0007 })
+    });
+    prop_oneof![
+        36 => any_op.prop_map(Step::from),
+        8 => thread_op(slots).prop_map(Step::from),
+        3 => irq_op(slots).prop_map(Step::from),
+        3 => irq.prop_map(Step::Interrupt),
+        2 => interrupted,
+        1 => exception,
+        1 => access,
+    ]
+    .boxed()
+}
+
+/// Operations on registers and spaces of threads.
+fn thread_op(slots: &[u64]) -> BoxedStrategy<Op> {
+    let any = select(slots.to_vec());
+    let mostly = |usual: u64| prop_oneof![6 => Just(usual), 1 => any.clone()];
+    let word = select(vec![0, 1, 2, 0x2000, u64::MAX]);
+    let read = (any.clone(), 0..2_u64, select(vec![0, 1, 3, 36, 37])).prop_map(|(thread, flags, count)| {
+        Op::invoke(thread, label::TCB_READ_REGISTERS, &[flags, count], &[])
+    });
+    let write = (any.clone(), 0..2_u64, 0..7_u64, prop::collection::vec(word.clone(), 0..7)).prop_map(
+        |(thread, flags, count, values)| {
+            let words = [vec![flags, count], values].concat();
+            Op::invoke(thread, label::TCB_WRITE_REGISTERS, &words, &[])
+        },
+    );
+    let copy = (any.clone(), any.clone(), 0..16_u64).prop_map(|(thread, source, flags)| {
+        // Whoever copies its own frame registers onto itself repeats that for ever.
+        let flags = if thread == source { flags & 8 } else { flags };
+        Op::invoke(thread, label::TCB_COPY_REGISTERS, &[flags], &[source])
+    });
+    let handler = prop_oneof![3 => any.clone(), 1 => Just(slots[slots.len() - 1])];
+    let address = select(vec![0, 8, 0x40_0000, 0x40_0400]);
+    let roots = (mostly(slot::INIT_CNODE), mostly(slot::INIT_VSPACE));
+    let space = (any.clone(), handler.clone(), roots.clone(), prop_oneof![6 => Just(0), 1 => word.clone()])
+        .prop_map(|(thread, handler, (cspace, vspace), data)| {
+            Op::invoke(thread, label::TCB_SET_SPACE, &[data, 0], &[handler, cspace, vspace])
+        });
+    let configure = (any.clone(), roots, any.clone(), address.clone()).prop_map(
+        |(thread, (cspace, vspace), frame, address)| {
+            Op::invoke(thread, label::TCB_CONFIGURE, &[0, 0, address], &[cspace, vspace, frame])
+        },
+    );
+    let buffer = (any.clone(), any.clone(), address).prop_map(|(thread, frame, address)| {
+        Op::invoke(thread, label::TCB_SET_IPC_BUFFER, &[address], &[frame])
+    });
+    let timeout = (any.clone(), handler.clone())
+        .prop_map(|(thread, handler)| Op::invoke(thread, label::TCB_SET_TIMEOUT_ENDPOINT, &[], &[handler]));
+    let params = (any.clone(), 198..203_u64, 198..203_u64, any.clone(), handler).prop_map(
+        |(thread, limit, priority, context, handler)| {
+            let caps = [slot::INIT_TCB, context, handler];
+            Op::invoke(thread, label::TCB_SET_SCHED_PARAMS, &[limit, priority], &caps)
+        },
+    );
+    let small = (any, select(vec![label::TCB_SET_TLS_BASE, label::TCB_SET_FLAGS]), word.clone(), word)
+        .prop_map(|(thread, label, a, b)| Op::invoke(thread, label, &[a, b], &[]));
+    let unknown = (0..3_i64).prop_map(|number| Op::plain(number, 0, 0));
+    prop_oneof![read, write, copy, space, configure, buffer, timeout, params, small, unknown].boxed()
+}
+
+/// Operations on interrupts and their handlers.
+fn irq_op(slots: &[u64]) -> BoxedStrategy<Op> {
+    let (any, root) = (select(slots.to_vec()), slot::INIT_CNODE);
+    let irq = select([&stage::IRQS.map(u64::from)[..], &[27, 200]].concat());
+    let issue = (irq, any.clone()).prop_map(move |(irq, to)| {
+        Op::invoke(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &[irq, to, DEPTH], &[root])
+    });
+    let labels = vec![
+        label::IRQ_ACK_IRQ,
+        label::IRQ_ACK_IRQ,
+        label::IRQ_SET_IRQ_HANDLER,
+        label::IRQ_SET_IRQ_HANDLER,
+        label::IRQ_CLEAR_IRQ_HANDLER,
+    ];
+    let handler = (any.clone(), select(labels), any)
+        .prop_map(|(handler, label, cap)| Op::invoke(handler, label, &[], &[cap]));
+    prop_oneof![1 => issue, 3 => handler].boxed()
 }
 
 /// Any operation. Mostly such as make sense somewhere.

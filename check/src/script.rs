@@ -1,10 +1,47 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Operations, as a reader writes them down: whoever runs makes a system call.
+//! Operations, as a reader writes them down: whoever runs makes a system call or faults, a device interrupts, time
+//! passes.
 
 use keel_abi::message::MessageInfo;
 use keel_abi::{label, syscall};
+use keel_spec::system::fault::Fault;
 use std::fmt;
+
+/// Something that happens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Whoever runs makes a system call.
+    Call(Op),
+    /// The same; at the preemption point with this number, counted from 1, a device interrupts.
+    Interrupted(Op, u64, u32),
+    /// A device interrupts whoever runs, or nobody.
+    Interrupt(u32),
+    /// Whoever runs only computes for so many ticks.
+    Pass(u64),
+    /// Whoever runs does what the processor does not do.
+    Fault(Fault),
+}
+
+impl From<Op> for Step {
+    fn from(op: Op) -> Self {
+        Self::Call(op)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(op) => write!(f, "{op}"),
+            Self::Interrupted(op, point, irq) => {
+                write!(f, "{op}, interrupt {irq} at preemption point {point}")
+            }
+            Self::Interrupt(irq) => write!(f, "interrupt {irq}"),
+            Self::Pass(ticks) => write!(f, "{ticks} ticks pass"),
+            Self::Fault(fault) => write!(f, "{fault:x?}"),
+        }
+    }
+}
 
 /// A system call of the running thread. Capabilities are named by the number of their slot in the root CNode.
 #[derive(Clone, PartialEq, Eq, Debug)]

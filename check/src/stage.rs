@@ -7,7 +7,7 @@
 
 use keel_abi::aarch64::object as arch_object;
 use keel_abi::{label, object, slot};
-use keel_kernel::host::world::{Thread, World};
+use keel_kernel::host::world::{DEPTH, Thread, World};
 
 /// A system and what operations on it can name.
 pub struct Stage {
@@ -19,6 +19,8 @@ pub struct Stage {
 
 /// Log2 of the size of a system's memory.
 const MEMORY_BITS: u8 = 20;
+/// The interrupts that come.
+pub const IRQS: [u32; 2] = [5, 40];
 /// Empty slots of the large system.
 const SPARE: u64 = 8;
 
@@ -27,8 +29,11 @@ const SPARE: u64 = 8;
 pub fn large() -> Stage {
     let mut world = bare();
     let first = world.free_slot();
+    let handler = world.endpoint();
     for priority in [200, 200, 201] {
-        world.thread(priority);
+        let thread = world.thread(priority);
+        let caps = [handler, slot::INIT_CNODE, slot::INIT_VSPACE];
+        world.must(thread.cap, label::TCB_SET_SPACE, &[0, 0], &caps);
     }
     world.passive_thread(200);
     world.make(object::SCHED_CONTEXT, 8);
@@ -40,7 +45,8 @@ pub fn large() -> Stage {
         world.copy(endpoint, 15 - badge);
     }
     let notification = world.notification();
-    world.mint(notification, 3, 2);
+    let badged = world.mint(notification, 3, 2);
+    handler_of(&mut world, IRQS[0], badged);
     world.make(object::CAP_TABLE, 2);
     world.untyped(12);
     world.untyped(8);
@@ -75,14 +81,27 @@ pub enum Small {
     Rendezvous,
     /// A thread without time, a notification that lends some, an endpoint: signals and bound notifications.
     Signals,
+    /// A thread with a handler of its faults, and whoever handles them: fault messages and their answers.
+    Faults,
+    /// A thread that waits for an interrupt, its handler, two notifications: delivery and acknowledgement, also in the
+    /// middle of other operations.
+    Interrupts,
     /// Two threads that call a server, which has no time of its own: contexts that travel, and the short way.
     Calls,
 }
 
 impl Small {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Derivation, Self::Memory, Self::Containers, Self::Rendezvous, Self::Signals, Self::Calls];
+    pub const ALL: [Self; 8] = [
+        Self::Derivation,
+        Self::Memory,
+        Self::Containers,
+        Self::Rendezvous,
+        Self::Signals,
+        Self::Calls,
+        Self::Faults,
+        Self::Interrupts,
+    ];
 
     /// Its name in words.
     #[must_use]
@@ -94,6 +113,8 @@ impl Small {
             Self::Rendezvous => "rendezvous",
             Self::Signals => "signals",
             Self::Calls => "calls",
+            Self::Faults => "faults",
+            Self::Interrupts => "interrupts",
         }
     }
 
@@ -130,6 +151,21 @@ impl Small {
                 world.configure(context, (10_000, 10_000), 0, 0);
                 vec![thread.cap, notification, context, endpoint, thread.reply]
             }
+            Self::Faults => {
+                let (thread, endpoint) = (world.thread(200), world.endpoint());
+                let badged = world.mint(endpoint, 15, 7);
+                let caps = [badged, slot::INIT_CNODE, slot::INIT_VSPACE];
+                world.must(thread.cap, label::TCB_SET_SPACE, &[0, 0], &caps);
+                vec![thread.cap, endpoint, badged, thread.reply]
+            }
+            Self::Interrupts => {
+                let thread = world.thread(201);
+                let notification = world.notification();
+                let badged = world.mint(notification, 3, 4);
+                let handler = handler_of(&mut world, IRQS[0], badged);
+                let other = world.notification();
+                vec![thread.cap, notification, badged, handler, other, spare(&mut world)]
+            }
             Self::Calls => {
                 let other = world.thread(200);
                 let (server, endpoint) = server(&mut world);
@@ -140,6 +176,15 @@ impl Small {
         lower_root_task(&mut world);
         Stage { world, slots }
     }
+}
+
+/// The handler of an interrupt, which signals a notification.
+fn handler_of(world: &mut World, irq: u32, notification: u64) -> u64 {
+    let handler = world.free_slot();
+    let words = [irq.into(), handler, DEPTH];
+    world.must(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &words, &[slot::INIT_CNODE]);
+    world.must(handler, label::IRQ_SET_IRQ_HANDLER, &[], &[notification]);
+    handler
 }
 
 /// A server that waits at an endpoint without time of its own.

@@ -42,6 +42,8 @@ pub struct View {
     pub contexts: BTreeMap<Object, Context>,
     /// Who waits on which reply object.
     pub callers: BTreeMap<Object, Object>,
+    /// The interrupts that wait for their acknowledgement.
+    pub held: BTreeMap<u64, ()>,
     /// The words of all IPC buffers that are not 0.
     pub memory: BTreeMap<u64, u64>,
 }
@@ -79,6 +81,7 @@ impl View {
             notifications: system.notifications.clone(),
             contexts: system.contexts.clone(),
             callers: callers.filter(|(_, caller)| *caller != Object::None).collect(),
+            held: system.interrupts.held.iter().map(|irq| (*irq, ())).collect(),
             memory: memory.filter(|(_, word)| *word != 0).collect(),
         }
     }
@@ -93,6 +96,7 @@ impl View {
         compare("notification", &kernel.notifications, &specification.notifications, &mut lines);
         compare("scheduling context", &kernel.contexts, &specification.contexts, &mut lines);
         compare("caller of", &kernel.callers, &specification.callers, &mut lines);
+        compare("held interrupt", &kernel.held, &specification.held, &mut lines);
         compare("word of memory", &kernel.memory, &specification.memory, &mut lines);
         lines
     }

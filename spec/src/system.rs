@@ -4,7 +4,7 @@
 //!
 //! The state is who holds which capabilities ([`crate::authority`]) and, for each kind of object, what it is doing. Time
 //! and the choice of who runs next are not decided here: [`System::may_run`] says who may, and the state has a place for
-//! who does. Nothing here is about program counters.
+//! who does.
 //!
 //! A system call ([`System::system_call`]) takes its arguments from the registers and the IPC buffer of the running
 //! thread and leaves its results in those of the threads concerned. It is atomic here; the kernel may interrupt it and
@@ -16,7 +16,9 @@
 //! | [`call`] | the eleven system calls and their phases (`syscalls.md` §7, §9) |
 //! | [`endpoint`], [`notification`], [`reply`] | rendezvous, signals, answers |
 //! | [`transfer`] | what a message takes along (`syscalls.md` §11) |
-//! | [`cnode`], [`untyped`], [`tcb`], [`sched_context`] | invocations, with their errors in order |
+//! | [`fault`] | faults as messages, and their answers (`errors-and-faults.md`) |
+//! | [`cnode`], [`untyped`], [`tcb`], [`registers`], [`spaces`], [`sched_context`] | invocations, with their errors in order |
+//! | [`irq`] | interrupts, as invocations and as signals |
 //! | [`destroy`] | what happens when the last capability to an object goes (`semantics.md` §4) |
 //!
 //! What is not written yet says so by [`NotCovered`].
@@ -26,10 +28,14 @@ pub mod cnode;
 pub mod destroy;
 pub mod endpoint;
 pub mod error;
+pub mod fault;
+pub mod irq;
 pub mod lookup;
 pub mod notification;
+pub mod registers;
 pub mod reply;
 pub mod sched_context;
+pub mod spaces;
 pub mod tcb;
 pub mod transfer;
 pub mod untyped;
@@ -37,6 +43,10 @@ pub mod untyped;
 use crate::algebra::Kind;
 use crate::authority::Authority;
 use crate::concrete::{Concrete, Object, Slot};
+use fault::Fault;
+use irq::Interrupts;
+use keel_abi::aarch64::registers::Register;
+use registers::Registers;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -76,21 +86,6 @@ pub struct Sending {
     pub is_call: bool,
 }
 
-/// The registers that system calls read and write.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Registers {
-    /// Capability in, badge out.
-    pub capability: u64,
-    /// Message info in and out.
-    pub info: u64,
-    /// The first words of the message.
-    pub words: [u64; 4],
-    /// The reply object.
-    pub reply: u64,
-    /// Where the first phase of NBSendRecv sends.
-    pub send_to: u64,
-}
-
 /// A thread.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Thread {
@@ -104,6 +99,12 @@ pub struct Thread {
     pub max_controlled_priority: u8,
     /// Its registers.
     pub registers: Registers,
+    /// Whether it repeats the instruction at its restart PC when it next runs.
+    pub repeats: bool,
+    /// What it has done and waits for an answer to.
+    pub fault: Option<Fault>,
+    /// Its flags.
+    pub flags: u64,
     /// Where its IPC buffer is in its address space; 0 for none.
     pub buffer: u64,
     /// Its scheduling context.
@@ -163,6 +164,8 @@ pub struct System {
     pub contexts: BTreeMap<Object, Context>,
     /// What user level has in its memory, word by word, as far as it matters here: the IPC buffers.
     pub memory: BTreeMap<u64, u64>,
+    /// The machine's interrupts.
+    pub interrupts: Interrupts,
     /// Where ordinary memory is; the rest is devices'.
     pub ram: Range<u64>,
     /// The thread that runs.
@@ -171,10 +174,14 @@ pub struct System {
 
 /// The CSpace's slot of a thread.
 pub const CSPACE: u64 = 0;
+/// The VSpace's slot of a thread.
+pub const VSPACE: u64 = 1;
 /// The IPC buffer's slot of a thread.
 pub const BUFFER: u64 = 2;
 /// The fault handler's slot of a thread.
 pub const FAULT_HANDLER: u64 = 3;
+/// The timeout handler's slot of a thread.
+pub const TIMEOUT_HANDLER: u64 = 4;
 /// Log2 of the size of a slot (`objects.md` §2).
 pub const SLOT_BITS: u32 = 5;
 
@@ -225,6 +232,16 @@ impl System {
         }
     }
 
+    /// `next` runs from now on.
+    pub fn run(&mut self, next: Option<Object>) {
+        self.current = next;
+        if let Some(thread) = next.and_then(|next| self.threads.get_mut(&next))
+            && std::mem::take(&mut thread.repeats)
+        {
+            thread.registers[Register::NextPc] = thread.registers[Register::Pc];
+        }
+    }
+
     /// A live object's size in bytes.
     #[must_use]
     pub fn bytes(&self, object: Object) -> u64 {
@@ -248,7 +265,7 @@ impl System {
         queue(self).insert(place.unwrap_or(waiting.len()), thread);
     }
 
-    /// Ends whatever a thread waits for; it is Inactive then. Nothing happens to one that does not wait.
+    /// Ends whatever a thread waits for; it is Inactive then, and its fault is forgotten. Nothing happens to one that does not wait.
     pub fn cancel(&mut self, thread: Object) {
         match self.thread(thread).activity {
             Activity::Inactive | Activity::Runnable => return,
@@ -262,7 +279,18 @@ impl System {
                 }
             }
         }
-        self.thread_mut(thread).activity = Activity::Inactive;
+        let thread = self.thread_mut(thread);
+        thread.activity = Activity::Inactive;
+        thread.fault = None;
+    }
+
+    /// What a thread waited for is gone: it makes its system call again. One that waited with a fault stops.
+    fn stop_waiting(&mut self, thread: Object) {
+        let had_fault = self.thread(thread).fault.is_some();
+        self.cancel(thread);
+        if !had_fault {
+            self.restart(thread);
+        }
     }
 
     /// Moves a scheduling context to a thread, which has none.

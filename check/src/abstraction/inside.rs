@@ -28,8 +28,6 @@ pub struct Inside {
     pub release: Vec<Object>,
     /// Other things about an object, in words.
     pub more: BTreeMap<Object, Vec<u64>>,
-    /// The number of a thread's last system call.
-    pub number: BTreeMap<Object, u64>,
     /// The threads that set their registers before their next system call.
     pub sets_registers: BTreeSet<Object>,
 }
@@ -95,7 +93,6 @@ impl Inside {
         if runs_on {
             self.sets_registers.insert(object(tcb));
         }
-        self.number.insert(object(tcb), words[registers.number]);
     }
 }
 

@@ -3,11 +3,16 @@
 //! System calls: a phase that sends, a phase that receives, or both (`syscalls.md` §7, §9).
 
 use super::error::{Error, LookupFailure};
-use super::{Activity, Cap, FAULT_HANDLER, NotCovered, System};
+use super::fault::Fault;
+use super::{Cap, NotCovered, System};
 use crate::algebra::{Kind, Rights};
 use crate::concrete::{Object, Slot};
+use keel_abi::aarch64::registers::{CAPABILITY, MESSAGE_INFO, REPLY, SEND_DESTINATION, SYSCALL_NUMBER};
 use keel_abi::message::MessageInfo;
 use keel_abi::syscall;
+
+/// The lowest number of a debug call (`syscalls.md` §1.2).
+const DEBUG_CALLS_FROM: i64 = -64;
 
 /// How a phase sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,11 +45,13 @@ pub struct Message {
 pub type Answer = Result<Vec<u64>, Error>;
 
 impl System {
-    /// The running thread makes the system call with this number.
-    pub fn system_call(&mut self, number: i64) -> Result<(), NotCovered> {
+    /// The running thread makes the system call that its registers say.
+    pub fn system_call(&mut self) -> Result<(), NotCovered> {
         let Some(thread) = self.current else { return Ok(()) };
+        self.thread_mut(thread).registers.trap();
         let registers = self.thread(thread).registers;
-        let (capability, reply) = (registers.capability, registers.reply);
+        let (capability, reply) = (registers[CAPABILITY], registers[REPLY]);
+        let number = registers[SYSCALL_NUMBER].cast_signed();
         match number {
             syscall::CALL => self.send(thread, capability, Sends::Calling),
             syscall::SEND => self.send(thread, capability, Sends::Blocking),
@@ -54,7 +61,7 @@ impl System {
                 self.receive(thread, capability, true, true)
             }
             syscall::NB_SEND_RECV => {
-                self.send(thread, registers.send_to, Sends::First)?;
+                self.send(thread, registers[SEND_DESTINATION], Sends::First)?;
                 self.receive(thread, capability, true, true)
             }
             syscall::NB_SEND_WAIT => {
@@ -66,24 +73,20 @@ impl System {
             syscall::WAIT => self.receive(thread, capability, true, false),
             syscall::NB_WAIT => self.receive(thread, capability, false, false),
             syscall::YIELD => Ok(()),
-            _ => Err(NotCovered("other system calls")),
+            DEBUG_CALLS_FROM..syscall::YIELD => Err(NotCovered("debug calls")),
+            _ => self.fault(thread, Fault::UnknownSyscall { number: number.cast_unsigned() }),
         }
-    }
-
-    /// `thread` has made a mistake that its handler is told about. Only the case without a handler is written: it stops.
-    fn fault(&mut self, thread: Object) -> Result<(), NotCovered> {
-        if self.cap(&Self::slot_of(thread, FAULT_HANDLER)).kind != Kind::Null {
-            return Err(NotCovered("fault messages"));
-        }
-        self.thread_mut(thread).activity = Activity::Inactive;
-        Ok(())
     }
 
     fn send(&mut self, thread: Object, address: u64, how: Sends) -> Result<(), NotCovered> {
         let waits = matches!(how, Sends::Blocking | Sends::Calling);
-        let message = self.lookup(thread, address).and_then(|slot| self.message(thread, slot));
-        let Ok(message) = message else {
-            return if waits { self.fault(thread) } else { Ok(()) };
+        let slot = self.lookup(thread, address).map_err(|failure| (address, failure));
+        let message = match slot.and_then(|slot| self.message(thread, slot)) {
+            Ok(message) => message,
+            Err((address, failure)) if waits => {
+                return self.fault(thread, Fault::Capability { address, in_receive: false, failure });
+            }
+            Err(_) => return Ok(()),
         };
         let cap = self.cap(&message.slot);
         let may_write = cap.rights.has(Rights::WRITE);
@@ -109,22 +112,21 @@ impl System {
 
     /// Writes what an invocation answers to its caller.
     fn answer(&mut self, thread: Object, answer: Answer) {
-        let is_error = answer.is_err();
         let (label, mut words) = answer.map_or_else(Error::answer, |words| (0, words));
-        if is_error && self.receive_buffer(thread).is_none() {
+        if self.receive_buffer(thread).is_none() {
             words.truncate(4);
         }
         for (index, word) in words.iter().enumerate() {
             self.write_word(thread, index as u64, *word);
         }
         let registers = &mut self.thread_mut(thread).registers;
-        registers.capability = 0;
-        registers.info = MessageInfo::new(label, 0, 0, words.len()).word();
+        registers[CAPABILITY] = 0;
+        registers[MESSAGE_INFO] = MessageInfo::new(label, 0, 0, words.len()).word();
     }
 
     /// The message that the registers and the buffer of `thread` hold, to the capability in `slot`.
-    fn message(&self, thread: Object, slot: Slot) -> Result<Message, LookupFailure> {
-        let info = MessageInfo(self.thread(thread).registers.info);
+    fn message(&self, thread: Object, slot: Slot) -> Result<Message, (u64, LookupFailure)> {
+        let info = MessageInfo(self.thread(thread).registers[MESSAGE_INFO]);
         let caps = match self.send_buffer(thread) {
             Some(_) => self.extra_caps(thread)?,
             None => vec![],
@@ -145,7 +147,11 @@ impl System {
             Kind::Frame | Kind::Table | Kind::VSpace | Kind::AsidPool => {
                 Err(NotCovered("address spaces").into())
             }
-            Kind::IrqHandler | Kind::IrqControl => Err(NotCovered("interrupts").into()),
+            Kind::IrqControl => self.invoke_irq_control(message),
+            Kind::IrqHandler => match cap.object {
+                Object::Irq(irq) => self.invoke_irq_handler(irq, message),
+                _ => Err(Error::InvalidCapability(0)),
+            },
             Kind::Authority | Kind::Reply => Err(NotCovered("time and domains").into()),
         }
     }
@@ -157,32 +163,40 @@ impl System {
         waits: bool,
         with_reply: bool,
     ) -> Result<(), NotCovered> {
-        let Ok(slot) = self.lookup(thread, address) else { return self.fault(thread) };
+        let failed = |address, failure| Fault::Capability { address, in_receive: true, failure };
+        let missing = LookupFailure::Missing(0);
+        let slot = match self.lookup(thread, address) {
+            Ok(slot) => slot,
+            Err(failure) => return self.fault(thread, failed(address, failure)),
+        };
         let cap = self.cap(&slot);
-        if !cap.rights.has(Rights::READ) {
-            return self.fault(thread);
-        }
         match cap.kind {
-            Kind::Endpoint => {
-                let reply = if with_reply {
-                    match self.lookup(thread, self.thread(thread).registers.reply).map(|slot| self.cap(&slot))
-                    {
-                        Ok(reply) if reply.kind == Kind::Reply => Some(reply.object),
-                        _ => return self.fault(thread),
-                    }
-                } else {
-                    None
-                };
-                self.receive_from_endpoint(thread, slot, waits, reply)
-            }
-            Kind::Notification => match self.notifications[&cap.object].thread {
-                Some(bound) if bound != thread => self.fault(thread),
-                _ => {
-                    self.wait_for_signal(thread, cap.object, waits);
-                    Ok(())
+            Kind::Endpoint if cap.rights.has(Rights::READ) => {
+                match with_reply.then(|| self.reply_object(thread)).transpose() {
+                    Ok(reply) => self.receive_from_endpoint(thread, slot, waits, reply),
+                    Err((address, failure)) => self.fault(thread, failed(address, failure)),
                 }
-            },
-            _ => self.fault(thread),
+            }
+            Kind::Notification if cap.rights.has(Rights::READ) => {
+                match self.notifications[&cap.object].thread {
+                    Some(bound) if bound != thread => self.fault(thread, failed(address, missing)),
+                    _ => {
+                        self.wait_for_signal(thread, cap.object, waits);
+                        Ok(())
+                    }
+                }
+            }
+            _ => self.fault(thread, failed(address, missing)),
+        }
+    }
+
+    /// The reply object that the reply register names; or the address, and why it names none.
+    fn reply_object(&self, thread: Object) -> Result<Object, (u64, LookupFailure)> {
+        let address = self.thread(thread).registers[REPLY];
+        match self.lookup(thread, address).map(|slot| self.cap(&slot)) {
+            Ok(reply) if reply.kind == Kind::Reply => Ok(reply.object),
+            Ok(_) => Err((address, LookupFailure::Missing(0))),
+            Err(failure) => Err((address, failure)),
         }
     }
 }

@@ -112,7 +112,7 @@ impl System {
     }
 
     /// The data word of a Mint or Mutate, for what is in `source`: a badge as it is, a guard only if it fits.
-    fn data_for(&self, source: Slot, word: u64) -> Result<u64, Error> {
+    pub(super) fn data_for(&self, source: Slot, word: u64) -> Result<u64, Error> {
         let cap = self.cap(&source);
         if cap.kind != Kind::CNode {
             return Ok(word);

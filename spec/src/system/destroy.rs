@@ -56,7 +56,7 @@ impl System {
         match cap.kind {
             Kind::Endpoint => {
                 for waiting in self.endpoints[&object].queue.clone() {
-                    self.restart(waiting);
+                    self.stop_waiting(waiting);
                 }
             }
             Kind::Notification => {
@@ -67,7 +67,7 @@ impl System {
                     self.unbind_from_notification(context);
                 }
                 for waiting in self.notifications[&object].queue.clone() {
-                    self.restart(waiting);
+                    self.stop_waiting(waiting);
                 }
             }
             Kind::Reply => {
@@ -102,5 +102,8 @@ impl System {
         self.endpoints.remove(&object);
         self.notifications.remove(&object);
         self.contexts.remove(&object);
+        if let Object::Irq(irq) = object {
+            self.interrupts.held.remove(&irq);
+        }
     }
 }

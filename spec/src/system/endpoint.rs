@@ -9,6 +9,7 @@ use super::call::Sends;
 use super::{Activity, Cap, NotCovered, Sending, System};
 use crate::algebra::Rights;
 use crate::concrete::{Object, Slot};
+use keel_abi::aarch64::registers::CAPABILITY;
 
 impl System {
     /// `sender` sends its message through an endpoint capability.
@@ -73,7 +74,7 @@ impl System {
                 self.enqueue(receiver, |system| system.queue_of_endpoint(endpoint));
             } else {
                 self.authority.received(&self.x, &receiver);
-                self.thread_mut(receiver).registers.capability = 0;
+                self.thread_mut(receiver).registers[CAPABILITY] = 0;
             }
             return Ok(());
         };
@@ -91,7 +92,9 @@ impl System {
     fn begin_call(&mut self, caller: Object, callee: Object, reply: Option<Object>, rights: Rights) {
         let can_be_answered = rights.has(Rights::GRANT) || rights.has(Rights::GRANT_REPLY);
         let Some(reply) = reply.filter(|_| can_be_answered) else {
-            self.thread_mut(caller).activity = Activity::Inactive;
+            // Nobody will answer its fault either.
+            let caller = self.thread_mut(caller);
+            (caller.activity, caller.fault) = (Activity::Inactive, None);
             return;
         };
         self.authority.call(&self.x, &reply, &caller).expect("the reply object is free");
@@ -114,7 +117,7 @@ impl System {
         &mut self.endpoints.get_mut(&endpoint).expect("a live endpoint").queue
     }
 
-    /// CancelBadgedSends: everybody who waits to send with this badge repeats its system call.
+    /// CancelBadgedSends: everybody who waits to send with this badge stops doing so.
     pub(super) fn cancel_badged_sends(&mut self, endpoint: Object, badge: u64) {
         let waiting = self.endpoints[&endpoint].queue.clone();
         let is_meant = |system: &Self, thread: Object| {
@@ -123,14 +126,8 @@ impl System {
         };
         for thread in waiting {
             if is_meant(self, thread) {
-                self.restart(thread);
+                self.stop_waiting(thread);
             }
         }
-    }
-
-    /// A thread does not wait any more, and repeats the system call for which it did.
-    pub(super) fn restart(&mut self, thread: Object) {
-        self.cancel(thread);
-        self.thread_mut(thread).activity = Activity::Runnable;
     }
 }

@@ -18,7 +18,9 @@ pub enum LookupFailure {
 }
 
 impl LookupFailure {
-    fn words(self) -> Vec<u64> {
+    /// Its words in a message.
+    #[must_use]
+    pub fn words(self) -> Vec<u64> {
         match self {
             Self::InvalidRoot => vec![1],
             Self::Missing(left) => vec![2, left],
@@ -39,6 +41,8 @@ pub enum Error {
     IllegalOperation,
     /// Smallest and greatest legal value.
     Range(u64, u64),
+    /// An address is not aligned.
+    Alignment,
     /// A lookup failed: whether that of a source, and why.
     FailedLookup(bool, LookupFailure),
     /// Too few words or capabilities.
@@ -68,6 +72,7 @@ impl Error {
             Self::InvalidCapability(number) => (2, vec![number]),
             Self::IllegalOperation => (3, vec![]),
             Self::Range(min, max) => (4, vec![min, max]),
+            Self::Alignment => (5, vec![]),
             Self::FailedLookup(source, failure) => (6, [vec![u64::from(source)], failure.words()].concat()),
             Self::TruncatedMessage => (7, vec![]),
             Self::DeleteFirst => (8, vec![]),

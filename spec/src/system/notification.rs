@@ -4,6 +4,7 @@
 
 use super::{Activity, NotCovered, System};
 use crate::concrete::Object;
+use keel_abi::aarch64::registers::CAPABILITY;
 
 impl System {
     /// Raises a notification.
@@ -28,7 +29,7 @@ impl System {
     }
 
     fn wake_with(&mut self, thread: Object, notification: Object, badge: u64) {
-        self.thread_mut(thread).registers.capability = badge;
+        self.thread_mut(thread).registers[CAPABILITY] = badge;
         self.thread_mut(thread).activity = Activity::Runnable;
         self.lend_context(thread, notification);
     }
@@ -42,14 +43,14 @@ impl System {
             self.thread_mut(thread).activity = Activity::Waiting;
             self.enqueue(thread, |system| system.queue_of_notification(notification));
         } else {
-            self.thread_mut(thread).registers.capability = 0;
+            self.thread_mut(thread).registers[CAPABILITY] = 0;
         }
     }
 
     /// `thread` takes the word of an active notification.
     pub(super) fn take_signal(&mut self, thread: Object, notification: Object) {
         let word = self.notification(notification).word.take().unwrap_or(0);
-        self.thread_mut(thread).registers.capability = word;
+        self.thread_mut(thread).registers[CAPABILITY] = word;
         self.lend_context(thread, notification);
     }
 

@@ -13,9 +13,18 @@ impl System {
         let reply = cap.object;
         let Some(caller) = self.caller_of(reply) else { return Ok(()) };
         self.return_context(reply, caller);
-        self.transfer(replier, caller, reply, 0, cap.rights, Some(caps));
+        let Some(fault) = self.thread_mut(caller).fault.take() else {
+            self.transfer(replier, caller, reply, 0, cap.rights, Some(caps));
+            self.authority.answer(&self.x, &reply).expect("somebody waits");
+            self.thread_mut(caller).activity = Activity::Runnable;
+            return Ok(());
+        };
+        let goes_on = self.answer_fault(replier, caller, &fault);
         self.authority.answer(&self.x, &reply).expect("somebody waits");
-        self.thread_mut(caller).activity = Activity::Runnable;
+        self.thread_mut(caller).activity = Activity::Inactive;
+        if goes_on {
+            self.restart(caller);
+        }
         Ok(())
     }
 

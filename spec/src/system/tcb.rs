@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Invocations of threads (`invocations.md` §5). Those on registers and spaces are not written yet.
+//! Invocations of threads (`invocations.md` §5): which there are, and those on priorities, time and bindings.
 
 use super::call::{Answer, Message};
 use super::error::Error;
-use super::{Activity, NotCovered, System};
+use super::{Activity, FAULT_HANDLER, System};
 use crate::algebra::{Kind, Rights};
 use crate::concrete::Object;
+use keel_abi::aarch64::registers::TLS_BASE;
 use keel_abi::label;
 
 impl System {
     /// Invokes a thread capability.
     pub(super) fn invoke_tcb(&mut self, thread: Object, message: &Message) -> Answer {
         match message.label {
+            label::TCB_READ_REGISTERS => return self.read_registers(thread, message),
+            label::TCB_WRITE_REGISTERS => self.write_registers(thread, message)?,
+            label::TCB_COPY_REGISTERS => self.copy_registers(thread, message)?,
+            label::TCB_CONFIGURE => self.configure(thread, message)?,
+            label::TCB_SET_SPACE => self.set_space(thread, message)?,
+            label::TCB_SET_IPC_BUFFER => self.set_ipc_buffer(thread, message)?,
+            label::TCB_SET_TIMEOUT_ENDPOINT => self.set_timeout_endpoint(thread, message)?,
             label::TCB_SUSPEND => self.suspend(thread),
-            label::TCB_RESUME => {
-                if self.thread(thread).activity != Activity::Runnable {
-                    self.restart(thread);
-                }
-            }
+            label::TCB_RESUME => self.resume(thread),
+            label::TCB_SET_SCHED_PARAMS => self.set_sched_params(thread, message)?,
             label::TCB_SET_PRIORITY => {
                 let priority = self.priority(message)?;
                 self.set_priority(thread, priority);
@@ -33,8 +38,17 @@ impl System {
                 }
                 self.unbind_notification(thread);
             }
-            label::TCB_READ_REGISTERS..=label::TCB_SET_FLAGS => {
-                return Err(NotCovered("registers and spaces of threads").into());
+            label::TCB_SET_TLS_BASE => {
+                message.require(1)?;
+                let base = self.argument(message, 0);
+                self.thread_mut(thread).registers[TLS_BASE] = base;
+            }
+            label::TCB_SET_FLAGS => {
+                message.require(2)?;
+                let (clear, set) = (self.argument(message, 0), self.argument(message, 1));
+                let flags = &mut self.thread_mut(thread).flags;
+                *flags = *flags & !clear | set & 1;
+                return Ok(vec![*flags]);
             }
             _ => return Err(Error::IllegalOperation),
         }
@@ -44,16 +58,51 @@ impl System {
     /// The priority in a message, which the authority in it must be able to give.
     fn priority(&self, message: &Message) -> Result<u8, Error> {
         message.require(1)?;
+        let limit = self.limit(message)?;
+        check_priority(self.argument(message, 0), limit)
+    }
+
+    /// The greatest priority that the authority in a message can give.
+    fn limit(&self, message: &Message) -> Result<u8, Error> {
         let authority = self.cap(&message.extra(0)?);
         if authority.kind != Kind::Tcb {
             return Err(Error::InvalidCapability(1));
         }
-        let limit = self.thread(authority.object).max_controlled_priority;
-        let priority = self.argument(message, 0);
-        match u8::try_from(priority) {
-            Ok(priority) if priority <= limit => Ok(priority),
-            _ => Err(Error::Range(0, u64::from(limit))),
+        Ok(self.thread(authority.object).max_controlled_priority)
+    }
+
+    /// SetSchedParams: handler, limit, priority and context.
+    fn set_sched_params(&mut self, thread: Object, message: &Message) -> Result<(), Error> {
+        message.require(2)?;
+        message.extra(2)?;
+        let limit = self.limit(message)?;
+        let max_controlled_priority = check_priority(self.argument(message, 0), limit)?;
+        let priority = check_priority(self.argument(message, 1), limit)?;
+        let cap = self.cap(&message.extra(1)?);
+        let super::Thread { context, activity, .. } = *self.thread(thread);
+        let new = match cap.kind {
+            Kind::SchedContext => {
+                let is_taken = context.is_some() || self.contexts[&cap.object].thread.is_some();
+                let waits = !matches!(activity, Activity::Inactive | Activity::Runnable);
+                if context != Some(cap.object) && is_taken || waits && !self.contexts[&cap.object].active {
+                    return Err(Error::IllegalOperation);
+                }
+                Some(cap.object)
+            }
+            Kind::Null if thread == message.sender => return Err(Error::IllegalOperation),
+            Kind::Null => None,
+            _ => return Err(Error::InvalidCapability(2)),
+        };
+        let handler = self.new_handler(message, 2, 3)?;
+        self.install(thread, FAULT_HANDLER, &handler)?;
+        self.thread_mut(thread).max_controlled_priority = max_controlled_priority;
+        self.set_priority(thread, priority);
+        match (context, new) {
+            (None, Some(new)) => self.give_context(new, thread),
+            (Some(old), None) => self.take_context(old),
+            _ => {}
         }
+        Ok(())
     }
 
     /// A thread that waits goes behind its new equals.
@@ -86,10 +135,12 @@ impl System {
         self.thread_mut(thread).notification = Some(cap.object);
         Ok(())
     }
+}
 
-    /// Stops a thread, whatever it does.
-    pub(super) fn suspend(&mut self, thread: Object) {
-        self.cancel(thread);
-        self.thread_mut(thread).activity = Activity::Inactive;
+/// `value` as a priority of at most `limit`.
+fn check_priority(value: u64, limit: u8) -> Result<u8, Error> {
+    match u8::try_from(value) {
+        Ok(priority) if priority <= limit => Ok(priority),
+        _ => Err(Error::Range(0, u64::from(limit))),
     }
 }

@@ -7,10 +7,11 @@ use super::error::LookupFailure;
 use super::{BUFFER, System};
 use crate::algebra::{Algebra, Kind, Rights};
 use crate::concrete::{Object, Slot};
+use keel_abi::aarch64::registers::{CAPABILITY, MESSAGE, MESSAGE_INFO};
 use keel_abi::message::{MessageInfo, ipc_buffer};
 
 impl System {
-    /// Copies the message of `from` to `to`. `through` is the endpoint or the reply object it goes through, with the
+    /// Copies the message of `from`, or the one about its fault if it has raised one, to `to`. `through` is the endpoint or the reply object it goes through, with the
     /// badge and the rights of the capability that was used. `caps` are the extra capabilities, unless they are still
     /// to be looked up.
     pub fn transfer(
@@ -22,7 +23,25 @@ impl System {
         rights: Rights,
         caps: Option<&[Slot]>,
     ) {
-        let info = MessageInfo(self.thread(from).registers.info);
+        let info = match self.thread(from).fault {
+            Some(fault) => self.write_fault(from, to, &fault),
+            None => self.copy_message(from, to, through, rights, caps),
+        };
+        let registers = &mut self.thread_mut(to).registers;
+        registers[CAPABILITY] = badge;
+        registers[MESSAGE_INFO] = info.word();
+    }
+
+    /// The words and the capabilities; the info word for the receiver.
+    fn copy_message(
+        &mut self,
+        from: Object,
+        to: Object,
+        through: Object,
+        rights: Rights,
+        caps: Option<&[Slot]>,
+    ) -> MessageInfo {
+        let info = MessageInfo(self.thread(from).registers[MESSAGE_INFO]);
         let both = self.send_buffer(from).zip(self.receive_buffer(to));
         let length = self.usable_length(info, both.is_some());
         for index in 0..length {
@@ -34,9 +53,7 @@ impl System {
             let caps = caps.map(<[Slot]>::to_vec).or_else(|| self.extra_caps(from).ok()).unwrap_or_default();
             (count, unwrapped) = self.transfer_caps(&caps, through, rights, to, buffer);
         }
-        let registers = &mut self.thread_mut(to).registers;
-        registers.capability = badge;
-        registers.info = MessageInfo::new(info.label(), unwrapped, count, length as usize).word();
+        MessageInfo::new(info.label(), unwrapped, count, length as usize)
     }
 
     /// How many capabilities were processed, and which of them arrived as badges.
@@ -76,19 +93,20 @@ impl System {
         Some(slot).filter(|slot| self.cap(slot).kind == Kind::Null)
     }
 
-    /// The slots of the extra capabilities in a thread's buffer.
-    pub fn extra_caps(&self, thread: Object) -> Result<Vec<Slot>, LookupFailure> {
-        let info = MessageInfo(self.thread(thread).registers.info);
+    /// The slots of the extra capabilities in a thread's buffer; or which address names nothing, and why.
+    pub fn extra_caps(&self, thread: Object) -> Result<Vec<Slot>, (u64, LookupFailure)> {
+        let info = MessageInfo(self.thread(thread).registers[MESSAGE_INFO]);
         let Some(buffer) = self.send_buffer(thread) else { return Ok(vec![]) };
         let address = |index: usize| self.load(buffer + 8 * (ipc_buffer::CAPS_OR_BADGES + index) as u64);
-        (0..info.extra_caps()).map(|index| self.lookup(thread, address(index))).collect()
+        let slot = |address| self.lookup(thread, address).map_err(|failure| (address, failure));
+        (0..info.extra_caps()).map(|index| slot(address(index))).collect()
     }
 
     /// Word `index` of the message in a thread's registers and buffer.
     #[must_use]
     pub fn read_word(&self, thread: Object, index: u64) -> u64 {
-        match self.thread(thread).registers.words.get(index as usize) {
-            Some(word) => *word,
+        match MESSAGE.get(index as usize) {
+            Some(register) => self.thread(thread).registers[*register],
             None => self.send_buffer(thread).map_or(0, |buffer| self.load(buffer + 8 * (index + 1))),
         }
     }
@@ -96,8 +114,8 @@ impl System {
     /// Sets word `index` of the message in a thread's registers and buffer, if there is a place for it.
     pub fn write_word(&mut self, thread: Object, index: u64, word: u64) {
         let buffer = self.receive_buffer(thread);
-        match self.thread_mut(thread).registers.words.get_mut(index as usize) {
-            Some(register) => *register = word,
+        match MESSAGE.get(index as usize) {
+            Some(register) => self.thread_mut(thread).registers[*register] = word,
             None => {
                 if let Some(buffer) = buffer {
                     self.memory.insert(buffer + 8 * (index + 1), word);

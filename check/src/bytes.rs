@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! Operations from bytes: what a fuzzer that watches the kernel's branches plays.
+//!
+//! A script is read from the bytes until they end. Each byte is one small choice, so that a fuzzer that changes a byte
+//! changes one thing.
+
+use crate::lockstep::Lockstep;
+use crate::random::listing;
+use crate::script::{Op, Step};
+use crate::stage::{self, Stage};
+use keel_abi::{label, object, slot, syscall};
+use keel_kernel::host::world::DEPTH;
+use keel_spec::system::fault::Fault;
+
+/// The most operations of a script.
+const LENGTH: usize = 64;
+
+/// Plays scripts, each from the same beginning.
+pub struct Fuzzer {
+    start: Lockstep,
+    now: Lockstep,
+    slots: Vec<u64>,
+}
+
+impl Default for Fuzzer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Fuzzer {
+    /// A fuzzer of the large system.
+    #[must_use]
+    pub fn new() -> Self {
+        let Stage { world, slots } = stage::large();
+        let start = Lockstep::new(world);
+        Self { now: start.clone(), start, slots }
+    }
+
+    /// Plays what `bytes` say. The first byte says how often the kernel is interrupted.
+    pub fn play(&mut self, bytes: &[u8]) -> Result<(), String> {
+        let Some((first, rest)) = bytes.split_first() else { return Ok(()) };
+        self.now.clone_from(&self.start);
+        let every = u64::from(first % 4);
+        self.now.world.kernel.arch.preempt_every((every > 0).then_some(every));
+        let mut choices = Choices { bytes: rest, slots: &self.slots };
+        let mut script = Vec::new();
+        while let Some(step) = choices.step().filter(|_| script.len() < LENGTH && self.now.is_running()) {
+            script.push(step);
+            let done = script.last().map_or(Ok(()), |step| self.now.apply(step));
+            done.map_err(|disagreement| format!("{}{disagreement}", listing(&script)))?;
+        }
+        Ok(())
+    }
+}
+
+struct Choices<'a> {
+    bytes: &'a [u8],
+    slots: &'a [u64],
+}
+
+impl Choices<'_> {
+    /// The next choice; none at the end.
+    fn byte(&mut self) -> Option<u8> {
+        let (first, rest) = self.bytes.split_first()?;
+        self.bytes = rest;
+        Some(*first)
+    }
+
+    fn pick<T: Copy>(&mut self, things: &[T]) -> Option<T> {
+        let choice = usize::from(self.byte()?);
+        things.get(choice % things.len()).copied()
+    }
+
+    fn slot(&mut self) -> Option<u64> {
+        self.pick(self.slots)
+    }
+
+    fn number(&mut self, below: u8) -> Option<u64> {
+        Some(u64::from(self.byte()? % below))
+    }
+
+    fn step(&mut self) -> Option<Step> {
+        let irq = |number: u64| stage::IRQS[number as usize];
+        Some(match self.byte()? % 20 {
+            0 => Step::Interrupt(irq(self.number(2)?)),
+            1 => {
+                let (point, number) = (self.number(4)? + 1, self.number(2)?);
+                Step::Interrupted(self.op()?, point, irq(number))
+            }
+            2 => Step::Fault(Fault::UserException { number: self.number(8)?, code: 0 }),
+            3 => {
+                let address = self.number(4)? << 12;
+                Step::Fault(Fault::VirtualMemory { address, is_fetch: false, status: 7 })
+            }
+            4 => Step::Call(self.thread_op()?),
+            5 => Step::Call(self.irq_op()?),
+            _ => Step::Call(self.op()?),
+        })
+    }
+
+    /// An operation on registers and spaces of threads, or an unknown system call.
+    fn thread_op(&mut self) -> Option<Op> {
+        const SPACES: [u64; 2] = [slot::INIT_CNODE, slot::INIT_VSPACE];
+        let (thread, cap) = (self.slot()?, self.slot()?);
+        Some(match self.byte()? % 8 {
+            0 => Op::invoke(thread, label::TCB_READ_REGISTERS, &[self.number(2)?, self.number(40)?], &[]),
+            1 => {
+                let (flags, count) = (self.number(2)?, self.number(8)?);
+                let values = (0..self.number(8)?).map_while(|_| self.number(255));
+                let words: Vec<u64> = [flags, count].into_iter().chain(values).collect();
+                Op::invoke(thread, label::TCB_WRITE_REGISTERS, &words, &[])
+            }
+            2 if thread != cap => Op::invoke(thread, label::TCB_COPY_REGISTERS, &[self.number(16)?], &[cap]),
+            3 => Op::invoke(thread, label::TCB_SET_SPACE, &[0, 0], &[cap, SPACES[0], SPACES[1]]),
+            4 => {
+                let address = self.number(8)? << 9;
+                Op::invoke(thread, label::TCB_SET_IPC_BUFFER, &[address], &[cap])
+            }
+            5 => {
+                let words = [196 + self.number(8)?, 196 + self.number(8)?];
+                let caps = [slot::INIT_TCB, cap, self.slot()?];
+                Op::invoke(thread, label::TCB_SET_SCHED_PARAMS, &words, &caps)
+            }
+            6 => Op::invoke(thread, label::TCB_SET_TIMEOUT_ENDPOINT, &[], &[cap]),
+            _ => Op::plain(self.number(4)?.cast_signed(), 0, 0),
+        })
+    }
+
+    /// An operation on interrupts.
+    fn irq_op(&mut self) -> Option<Op> {
+        let labels = [label::IRQ_ACK_IRQ, label::IRQ_SET_IRQ_HANDLER, label::IRQ_CLEAR_IRQ_HANDLER];
+        let (at, cap) = (self.slot()?, self.slot()?);
+        Some(match self.number(4)? {
+            3 => {
+                let irq = u64::from(self.pick(&stage::IRQS)?);
+                let words = [irq, at, DEPTH];
+                Op::invoke(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &words, &[slot::INIT_CNODE])
+            }
+            number => Op::invoke(at, labels[number as usize], &[], &[cap]),
+        })
+    }
+
+    fn op(&mut self) -> Option<Op> {
+        const ROOT: u64 = slot::INIT_CNODE;
+        let cnode = |label, words: &[u64]| Op::invoke(ROOT, label, words, &[ROOT, ROOT]);
+        Some(match self.byte()? % 16 {
+            0 => {
+                let rights = if self.number(2)? == 0 { 15 } else { self.number(16)? };
+                cnode(label::CNODE_COPY, &[self.slot()?, DEPTH, self.slot()?, DEPTH, rights])
+            }
+            1 => {
+                let (to, from, badge) = (self.slot()?, self.slot()?, self.number(4)?);
+                cnode(label::CNODE_MINT, &[to, DEPTH, from, DEPTH, 15, badge])
+            }
+            2 => cnode(label::CNODE_MOVE, &[self.slot()?, DEPTH, self.slot()?, DEPTH]),
+            3 => cnode(label::CNODE_MUTATE, &[self.slot()?, DEPTH, self.slot()?, DEPTH, self.number(64)?]),
+            4 => {
+                let (to, pivot, from) = (self.slot()?, self.slot()?, self.slot()?);
+                cnode(label::CNODE_ROTATE, &[to, DEPTH, 0, pivot, DEPTH, 0, from, DEPTH])
+            }
+            5 => {
+                let take = [label::CNODE_DELETE, label::CNODE_REVOKE, label::CNODE_CANCEL_BADGED_SENDS];
+                cnode(self.pick(&take)?, &[self.slot()?, DEPTH])
+            }
+            6 => {
+                let (node, index, depth) = (self.slot()?, self.number(4)?, self.number(4)?);
+                let other = self.slot()?;
+                if self.number(2)? == 0 {
+                    Op::invoke(node, label::CNODE_COPY, &[index, depth, other, DEPTH, 15], &[ROOT])
+                } else {
+                    Op::invoke(ROOT, label::CNODE_MOVE, &[other, DEPTH, index, depth], &[node])
+                }
+            }
+            7 => {
+                let kinds = [
+                    (object::UNTYPED, 6),
+                    (object::UNTYPED, 11),
+                    (object::ENDPOINT, 0),
+                    (object::NOTIFICATION, 0),
+                    (object::CAP_TABLE, 1),
+                    (object::TCB, 0),
+                    (object::REPLY, 0),
+                    (object::SCHED_CONTEXT, 7),
+                ];
+                let (kind, bits) = self.pick(&kinds)?;
+                let words = [kind, bits, 0, 0, self.slot()?, self.number(4)?];
+                Op::invoke(self.slot()?, label::UNTYPED_RETYPE, &words, &[ROOT])
+            }
+            8..10 => self.message(&[syscall::CALL, syscall::SEND, syscall::NB_SEND, syscall::REPLY_RECV])?,
+            10..13 => {
+                let receives = [
+                    syscall::RECV,
+                    syscall::NB_RECV,
+                    syscall::WAIT,
+                    syscall::NB_WAIT,
+                    syscall::REPLY_RECV,
+                    syscall::NB_SEND_RECV,
+                    syscall::NB_SEND_WAIT,
+                    syscall::YIELD,
+                ];
+                self.message(&receives)?
+            }
+            13..15 => {
+                let (object, other) = (self.slot()?, self.slot()?);
+                let labels = [
+                    label::TCB_SUSPEND,
+                    label::TCB_RESUME,
+                    label::TCB_BIND_NOTIFICATION,
+                    label::TCB_UNBIND_NOTIFICATION,
+                    label::SCHED_CONTEXT_BIND,
+                    label::SCHED_CONTEXT_UNBIND,
+                    label::SCHED_CONTEXT_UNBIND_OBJECT,
+                ];
+                match self.number(9)? {
+                    priority @ 7.. => {
+                        let labels = [label::TCB_SET_PRIORITY, label::TCB_SET_MC_PRIORITY];
+                        let label = self.pick(&labels)?;
+                        Op::invoke(object, label, &[193 + priority], &[slot::INIT_TCB])
+                    }
+                    number => Op::invoke(object, labels[number as usize], &[], &[other]),
+                }
+            }
+            _ => {
+                let (object, label) = (self.slot()?, self.number(48)?);
+                let words: Vec<u64> = (0..self.number(8)?).map_while(|_| self.number(255)).collect();
+                let caps: Vec<u64> = (0..self.number(4)?).map_while(|_| self.slot()).collect();
+                Op::invoke(object, label, &words, &caps)
+            }
+        })
+    }
+
+    /// A system call with a message.
+    fn message(&mut self, calls: &[i64]) -> Option<Op> {
+        let plain = Op::plain(self.pick(calls)?, self.slot()?, self.slot()?);
+        let shape = self.byte()?;
+        let words = (1..=u64::from(shape % 8)).collect();
+        let caps: Vec<u64> = (0..shape >> 3 & 3).map_while(|_| self.slot()).collect();
+        let (send_to, receive_at) = (self.slot()?, self.slot()?);
+        Some(Op { words, caps, send_to, receive_at, label: 100, ..plain })
+    }
+}
