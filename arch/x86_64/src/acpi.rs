@@ -160,13 +160,35 @@ fn table(memory: &impl Physical, address: u64, signature: &[u8; 4]) -> Option<Re
         return None;
     }
     let length = memory.number::<4>(address + 4).filter(|length| (HEAD_BYTES..MAX_BYTES).contains(length))?;
+    let whole = Region::new(address, length)?;
     let mut total = 0u8;
-    let mut byte = [0];
-    for offset in 0..length {
-        memory.read(address + offset, &mut byte)?;
-        total = total.wrapping_add(byte[0]);
+    for part in parts(whole, 0) {
+        let mut bytes = [0; PART_BYTES];
+        let bytes = &mut bytes[..part.size() as usize];
+        memory.read(part.start(), bytes)?;
+        total = total.wrapping_add(sum(bytes));
     }
-    if total == 0 { Region::new(address, length) } else { None }
+    (total == 0).then_some(whole)
+}
+
+/// How much of a table is copied at once.
+const PART_BYTES: usize = 128;
+
+/// A table in parts that can be copied at once, of which each has the first `overlap` bytes of the next too.
+fn parts(whole: Region, overlap: u64) -> impl Iterator<Item = Region> {
+    let starts = (whole.start()..whole.end()).step_by(PART_BYTES - overlap as usize);
+    starts.filter_map(move |start| Region::between(start, whole.end().min(start + PART_BYTES as u64)))
+}
+
+/// Where these four bytes stand first in a table.
+fn find(memory: &impl Physical, whole: Region, name: &[u8; 4]) -> Option<u64> {
+    parts(whole, 3).find_map(|part| {
+        let mut bytes = [0; PART_BYTES];
+        let bytes = &mut bytes[..part.size() as usize];
+        memory.read(part.start(), bytes)?;
+        let offset = bytes.windows(4).position(|window| window == name)?;
+        Some(part.start() + offset as u64)
+    })
 }
 
 /// The sum of all bytes, which is 0 in what is sound.
@@ -186,9 +208,7 @@ fn power_switch(memory: &impl Physical, fixed: Region) -> Option<PowerSwitch> {
     const SLEEP: u16 = 1 << 13;
     let port = u16::try_from(memory.number::<4>(fixed.start() + CONTROL)?).ok().filter(|&port| port != 0)?;
     let definitions = table(memory, memory.number::<4>(fixed.start() + DEFINITIONS)?, b"DSDT")?;
-    let mut name = [0; 4];
-    let mut places = definitions.start() + HEAD_BYTES..definitions.end();
-    let found = places.find(|&place| memory.read(place, &mut name).is_some() && &name == b"_S5_")?;
+    let found = find(memory, definitions, b"_S5_")?;
     // A package: its mark, its length, the number of elements, then the first one.
     let mut element = [0; 8];
     memory.read(found + 4, &mut element)?;
@@ -254,6 +274,17 @@ mod test {
             assert_eq!(&tables.root_pointer[..8], b"RSD PTR ");
             assert_eq!(tables.root_pointer[20], if version == 0 { 0 } else { 36 });
         }
+    }
+
+    #[test]
+    fn names_are_found_across_parts() {
+        for place in 0..400 {
+            let mut memory = Fake(0x1000, vec![b'_'; 404]);
+            memory.1[place..place + 4].copy_from_slice(b"_S5_");
+            let whole = Region::new(0x1000, 404).unwrap();
+            assert_eq!(find(&memory, whole, b"_S5_"), Some(0x1000 + place as u64));
+        }
+        assert_eq!(find(&Fake(0, vec![0; 9]), Region::new(0, 9).unwrap(), b"_S5_"), None);
     }
 
     #[test]

@@ -11,14 +11,13 @@ use crate::machine::{Machine, Parts};
 use crate::platform::{self, Conduit, InterruptController, Platform};
 use crate::registers::RESTART;
 use crate::special;
-use core::cell::UnsafeCell;
 use core::fmt::{Arguments, Write};
 use core::panic::PanicInfo;
 use keel_abi::aarch64::memory::{DEVICE_TOP, DEVICE_TOP_44, WINDOW_BASE};
 use keel_abi::config::Options;
 use keel_abi::slot;
 use keel_arch::boot::{Facts, start_root_task, tree_chunk};
-use keel_arch::cpu::home::{Home, next};
+use keel_arch::cpu::home::{Home, OneCore, next};
 use keel_arch::cpu::space::{KernelSpace, RootTask};
 use keel_arch::memory::MemoryMap;
 use keel_devicetree::DeviceTree;
@@ -30,14 +29,8 @@ const WINDOW_TOP: u64 = 0xffff_ffff_c000_0000 - WINDOW_BASE;
 /// The kernel.
 static HOME: Home<Machine> = Home::new();
 
-/// Something that only this module reaches, from the one core.
-struct OneCore<T>(UnsafeCell<T>);
-
-// SAFETY: one core runs in the kernel, with interrupts masked.
-unsafe impl<T> Sync for OneCore<T> {}
-
 /// What is needed to say the last words, whatever state the kernel is in.
-static LAST_WORDS: OneCore<LastWords> = OneCore(UnsafeCell::new(LastWords { console: None, firmware: None }));
+static LAST_WORDS: OneCore<LastWords> = OneCore::new(LastWords { console: None, firmware: None });
 
 /// See [`LAST_WORDS`].
 #[derive(Clone, Copy)]
@@ -101,8 +94,7 @@ pub fn boot(mut space: KernelSpace<Layout>, bytes: &'static [u8], root_task: Roo
     let Ok(tree) = DeviceTree::new(bytes) else { cpu::switch_off(None) };
     let console = platform::console(&tree).and_then(|page| space.map_device(page).ok()).map(Device::new);
     let firmware = platform::conduit(&tree);
-    // SAFETY: nothing else holds a reference to it: this is the only place that makes one.
-    unsafe { *LAST_WORDS.0.get() = LastWords { console, firmware } };
+    LAST_WORDS.set(LastWords { console, firmware });
     let found = Platform::find(&tree).unwrap_or_else(|error| refuse(format_args!("{error}")));
     let kernel = make_kernel(&mut space, &found, console, firmware);
     let smc = [(slot::SMC, special::smc())];
@@ -180,8 +172,7 @@ fn refuse(reason: Arguments<'_>) -> ! {
 
 /// Writes a line, if there is a console, and switches the machine off.
 fn last_words(line: Arguments<'_>) -> ! {
-    // SAFETY: copied, and written by `boot` alone.
-    let LastWords { console, firmware } = unsafe { *LAST_WORDS.0.get() };
+    let LastWords { console, firmware } = LAST_WORDS.get();
     if let Some(registers) = console {
         // The console does not fail.
         let _ = writeln!(Console::new(registers), "{line}");

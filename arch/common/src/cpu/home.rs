@@ -62,6 +62,31 @@ impl<A: Arch<Memory = DirectMemory>> Home<A> {
     }
 }
 
+/// Something for a static that one module alone reaches, from the one core.
+pub struct OneCore<T>(UnsafeCell<T>);
+
+// SAFETY: one core runs in the kernel, with interrupts masked (2).
+unsafe impl<T> Sync for OneCore<T> {}
+
+impl<T: Copy> OneCore<T> {
+    /// With this value.
+    pub const fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
+
+    /// The value.
+    pub fn get(&self) -> T {
+        // SAFETY: nobody has a reference to it: only these functions reach it, and none hands one out.
+        unsafe { *self.0.get() }
+    }
+
+    /// Changes the value.
+    pub fn set(&self, value: T) {
+        // SAFETY: as above.
+        unsafe { *self.0.get() = value };
+    }
+}
+
 /// The thread that runs next, as the address of its TCB; until there is one the core sleeps by `wait`.
 #[inline(always)]
 pub fn next<A: Arch>(kernel: &mut Kernel<A>, wait: fn()) -> u64 {

@@ -15,7 +15,6 @@ use crate::ioapic::IoApic;
 use crate::machine::{Machine, Parts, switch_off};
 use crate::multiboot::Info;
 use crate::ports;
-use core::cell::UnsafeCell;
 use core::fmt::{Arguments, Write};
 use core::panic::PanicInfo;
 use keel_abi::bootinfo::extra;
@@ -23,7 +22,7 @@ use keel_abi::slot;
 use keel_abi::x86_64::irq::{FIRST_TRAP_VECTOR, LAST_TRAP_VECTOR, SPURIOUS_VECTOR, TIMER_VECTOR};
 use keel_abi::x86_64::memory::{DEVICE_TOP, WINDOW_BASE};
 use keel_arch::boot::{Facts, MAX_KEPT, start_root_task};
-use keel_arch::cpu::home::{Home, next};
+use keel_arch::cpu::home::{Home, OneCore, next};
 use keel_arch::cpu::space::{KernelSpace, Layout, RootTask};
 use keel_arch::lines::Lines;
 use keel_arch::memory::MemoryMap;
@@ -38,15 +37,8 @@ const WINDOW_TOP: u64 = 0xffff_ffff_8000_0000 - WINDOW_BASE;
 /// The kernel.
 static HOME: Home<Machine> = Home::new();
 
-/// Something that only this module reaches, from the one core.
-struct OneCore<T>(UnsafeCell<T>);
-
-// SAFETY: one core runs in the kernel, with interrupts masked.
-unsafe impl<T> Sync for OneCore<T> {}
-
 /// What is needed to say the last words, whatever state the kernel is in: the serial line, and how to switch off.
-static LAST_WORDS: OneCore<(Console, Option<PowerSwitch>)> =
-    OneCore(UnsafeCell::new((Console::new(FIRST_LINE), None)));
+static LAST_WORDS: OneCore<(Console, Option<PowerSwitch>)> = OneCore::new((Console::new(FIRST_LINE), None));
 
 /// The kernel, for one entry.
 #[inline(always)]
@@ -106,9 +98,9 @@ pub fn boot(mut memory: LowMemory, information: u64, features: Features) -> ! {
     let port = ["console_port", "debug_port"].iter().find_map(|name| info.option(name));
     let console = Console::new(port.unwrap_or(FIRST_LINE));
     console.set_up();
-    set_last_words(console, None);
+    LAST_WORDS.set((console, None));
     let tables = Tables::find(&memory).unwrap_or_else(|error| refuse(format_args!("{error}")));
-    set_last_words(console, tables.power);
+    LAST_WORDS.set((console, tables.power));
     let root_task = load_root_task(&mut memory, &info);
     cpu::initialise(features);
     trap::install_calls(features);
@@ -245,12 +237,6 @@ fn page(address: u64) -> Region {
     Region::new(address & !0xfff, 0x1000).unwrap_or(Region::EMPTY)
 }
 
-/// Says how the last words are said.
-fn set_last_words(console: Console, power: Option<PowerSwitch>) {
-    // SAFETY: nothing holds a reference to it.
-    unsafe { *LAST_WORDS.0.get() = (console, power) };
-}
-
 /// The machine or the loader have not given the kernel what it needs: says so and stops.
 pub fn refuse(reason: Arguments<'_>) -> ! {
     last_words(format_args!("keel: failure: the kernel cannot start: {reason}"))
@@ -258,8 +244,7 @@ pub fn refuse(reason: Arguments<'_>) -> ! {
 
 /// Writes a line and switches the machine off.
 fn last_words(line: Arguments<'_>) -> ! {
-    // SAFETY: nothing holds a reference to it.
-    let (console, power) = unsafe { *LAST_WORDS.0.get() };
+    let (console, power) = LAST_WORDS.get();
     // The console does not fail.
     let _ = writeln!(Lines(|character| console.put(character)), "{line}");
     switch_off(power)
