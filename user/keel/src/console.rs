@@ -264,3 +264,20 @@ macro_rules! println {
         $crate::console::print(::core::format_args!("{}\n", ::core::format_args!($($argument)*)))
     };
 }
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    #[test]
+    fn a_sink_survives_being_numbers() {
+        // SAFETY: nothing is written to these.
+        let uarts = unsafe { [UartKind::Pl011, UartKind::Ns16550].map(|kind| Sink::uart(kind, 0x5000)) };
+        let others =
+            [Sink::NONE, Sink::DEBUG, Sink::driver(Cap::at(9)), Sink::ports(Cap::at(u64::MAX), 0x3f8)];
+        for sink in uarts.into_iter().chain(others) {
+            let (kind, value) = sink.pack();
+            assert_eq!(Sink::unpack(kind, value), sink);
+        }
+    }
+}

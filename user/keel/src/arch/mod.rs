@@ -2,7 +2,7 @@
 
 //! What differs from machine to machine.
 //!
-//! What every machine has to offer stands once, in the macro `machine!` of [`metal`]: a machine fills in its registers
+//! What every machine has to offer stands once, in the macro `machine!` of `metal`: a machine fills in its registers
 //! and instructions, and adds by hand only what no other has. On the host, where unit tests run, a scripted kernel
 //! takes the trap's place, and plays the kernel of one of the machines; which one `build.rs` says.
 //! Numbers that are not registers are in [`facts`].

@@ -206,6 +206,23 @@ fn address_spaces() {
 }
 
 #[test]
+fn io_ports() {
+    let slot = that::<CNode>(2).slot(5, 64);
+    check(|| this::<IoPortControl>().issue(0x3f8, 0x3ff, slot), 50, &[0x3f8, 0x3ff, 5, 64], &[2]);
+    let port = this::<IoPort>();
+    let read = |body: fn(Cap<IoPort>) -> Invoked<u32>| {
+        let (value, sent) = observe(0, &[0x8765_4321], || body(port));
+        (value, sent[0].label, sent[0].words.clone())
+    };
+    assert_eq!(read(|port| port.read_8(0x3fd).map(u32::from)), (Ok(0x21), 51, vec![0x3fd]));
+    assert_eq!(read(|port| port.read_16(0x3fd).map(u32::from)), (Ok(0x4321), 52, vec![0x3fd]));
+    assert_eq!(read(|port| port.read_32(0x3fd)), (Ok(0x8765_4321), 53, vec![0x3fd]));
+    check(|| port.write_8(0x3f8, 0xff), 54, &[0x3f8, 0xff], &[]);
+    check(|| port.write_16(0x3f8, 0xffff), 55, &[0x3f8, 0xffff], &[]);
+    check(|| port.write_32(0x3f8, u32::MAX), 56, &[0x3f8, 0xffff_ffff], &[]);
+}
+
+#[test]
 fn refusals_carry_their_details() {
     let fail = |label, words| observe(label, words, || this::<Tcb>().resume()).0.unwrap_err();
     assert_eq!(fail(1, &[3]), InvocationError::InvalidArgument(3));

@@ -136,7 +136,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// Bytes that the child finds with [`Startup::argument`], at most [`MAX_ARGUMENT`].
+    /// Bytes that the child finds with [`Startup::argument`](crate::Startup::argument), at most [`MAX_ARGUMENT`].
     pub fn argument(mut self, argument: &'a [u8]) -> Self {
         self.argument = argument;
         self
