@@ -13,6 +13,8 @@
 
 pub mod check;
 pub mod monkey;
+#[cfg(test)]
+mod progress;
 pub mod random;
 mod snapshot;
 pub mod world;
