@@ -10,6 +10,7 @@
 #![no_main]
 
 mod ipc;
+mod mach;
 mod machine;
 mod objects;
 mod pair;
@@ -31,6 +32,7 @@ fn main(root: &mut Root) -> keel::Result {
     ipc::measure(&mut server)?;
     traps::measure(root, &mut server)?;
     objects::measure(root, &server)?;
+    mach::measure(&mut server)?;
     window::end_groups();
     Ok(())
 }
