@@ -18,7 +18,7 @@ use keel_devicetree::Region;
 
 /// What an entry looks like on a machine. Zero maps nothing.
 pub trait Format {
-    /// log2 of the largest block.
+    /// log2 of the largest block that the architecture allows.
     const LARGEST_BITS: u32;
     /// Physical addresses have at most this many bits.
     const PHYSICAL_BITS: u32;
@@ -104,6 +104,8 @@ pub struct Tables<'a, F> {
     base: u64,
     /// How many are handed out, always the first ones.
     used: usize,
+    /// log2 of the largest block that is used.
+    largest_bits: u32,
     /// What entries look like.
     format: PhantomData<F>,
 }
@@ -111,7 +113,12 @@ pub struct Tables<'a, F> {
 impl<'a, F: Format> Tables<'a, F> {
     /// Takes a pool of empty tables that lies at physical address `base`.
     pub fn new(pool: &'a mut [Table], base: u64) -> Self {
-        Self { pool, base, used: 0, format: PhantomData }
+        Self { pool, base, used: 0, largest_bits: F::LARGEST_BITS, format: PhantomData }
+    }
+
+    /// Uses no blocks of more than `2^bits` bytes, for processors that lack what the architecture allows.
+    pub fn limit_blocks(&mut self, bits: u32) {
+        self.largest_bits = bits;
     }
 
     /// A new address space.
@@ -135,7 +142,7 @@ impl<'a, F: Format> Tables<'a, F> {
         while done < physical.size() {
             let (at, address) = (physical.start() + done, virtual_start.wrapping_add(done));
             let alignment = (at | address).trailing_zeros().min((physical.size() - done).ilog2());
-            let bits = (PAGE_BITS..=F::LARGEST_BITS)
+            let bits = (PAGE_BITS..=self.largest_bits)
                 .rev()
                 .step_by(INDEX_BITS as usize)
                 .find(|&bits| bits <= alignment);

@@ -11,6 +11,9 @@ mod test;
 
 pub use keel_tables::{Error, Kind, Root, Table, Width};
 
+/// Tables with these entries.
+pub type Tables<'a> = keel_tables::Tables<'a, Format>;
+
 /// The size of an address space: four levels.
 pub const WIDTH: Width = Width::Bits48;
 
@@ -45,12 +48,11 @@ pub mod entry {
     pub const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 }
 
-/// What entries look like, for the kernel alone. `LARGEST` is log2 of the largest page that the processor knows: 21, or
-/// 30 where it has pages of 1 GiB.
-pub struct Format<const LARGEST: u32>;
+/// What entries look like, for the kernel alone. Not every processor has pages of 1 GiB.
+pub struct Format;
 
-impl<const LARGEST: u32> keel_tables::Format for Format<LARGEST> {
-    const LARGEST_BITS: u32 = LARGEST;
+impl keel_tables::Format for Format {
+    const LARGEST_BITS: u32 = 30;
     const PHYSICAL_BITS: u32 = 52;
 
     fn leaf(physical: u64, bits: u32, kind: Kind) -> u64 {

@@ -2,12 +2,11 @@
 
 use super::*;
 use keel_devicetree::Region;
-use keel_tables::Tables;
 
 const BASE: u64 = 0x20_0000;
 
 /// What the processor finds: the physical address, the other bits of the entry, and the size of the page.
-fn walk<const L: u32>(tables: &Tables<Format<L>>, root: Root, address: u64) -> Option<(u64, u64, u32)> {
+fn walk(tables: &Tables, root: Root, address: u64) -> Option<(u64, u64, u32)> {
     let (base, pool) = tables.pool();
     let mut table = tables.address(root);
     for bits in [39, 30, 21, 12] {
@@ -27,7 +26,7 @@ const NEVER: u64 = 1 << 63;
 #[test]
 fn the_processor_finds_what_was_mapped() {
     let mut pool = [Table::EMPTY; 8];
-    let mut tables = Tables::<Format<30>>::new(&mut pool, BASE);
+    let mut tables = Tables::new(&mut pool, BASE);
     let root = tables.root(WIDTH).unwrap();
     let memory = Region::between(0x7fdf_f000, 0x8000_0000 + (1 << 30)).unwrap();
     tables.map(root, 0xffff_ff80_0000_0000 + memory.start(), memory, Kind::Data).unwrap();
@@ -48,7 +47,8 @@ fn the_processor_finds_what_was_mapped() {
 #[test]
 fn processors_without_huge_pages_get_large_ones() {
     let mut pool = [Table::EMPTY; 8];
-    let mut tables = Tables::<Format<21>>::new(&mut pool, BASE);
+    let mut tables = Tables::new(&mut pool, BASE);
+    tables.limit_blocks(21);
     let root = tables.root(WIDTH).unwrap();
     let memory = Region::between(0x8000_0000, 0xc000_0000).unwrap();
     tables.map(root, 0xffff_ff80_8000_0000, memory, Kind::Data).unwrap();

@@ -15,34 +15,35 @@ use keel_kernel::object::irq::{Interrupts, MAX_IRQS};
 use keel_kernel::store::{DirectMemory, Ref};
 use keel_kernel::units::KernelAddr;
 
-/// The memory of a kernel and of its slots for the notifications of interrupts. For a static.
-pub struct Home<A: Arch> {
+/// The memory of a kernel and of its slots for the notifications of so many interrupts. For a static.
+pub struct Home<A: Arch, const IRQS: usize = MAX_IRQS> {
     /// The kernel (1).
     kernel: UnsafeCell<MaybeUninit<Kernel<A>>>,
     /// The slots; handed to the store.
-    slots: UnsafeCell<[MaybeUninit<Slot>; MAX_IRQS]>,
+    slots: UnsafeCell<[MaybeUninit<Slot>; IRQS]>,
 }
 
 // SAFETY: one core runs in the kernel, with interrupts masked (2).
-unsafe impl<A: Arch> Sync for Home<A> {}
+unsafe impl<A: Arch, const IRQS: usize> Sync for Home<A, IRQS> {}
 
 #[expect(clippy::mut_from_ref, reason = "the callers promise that there is no other")]
-impl<A: Arch<Memory = DirectMemory>> Home<A> {
+impl<A: Arch<Memory = DirectMemory>, const IRQS: usize> Home<A, IRQS> {
     /// An empty one.
     #[expect(clippy::new_without_default, reason = "only for statics")]
     pub const fn new() -> Self {
         Self {
             kernel: UnsafeCell::new(MaybeUninit::uninit()),
-            slots: UnsafeCell::new([const { MaybeUninit::zeroed() }; MAX_IRQS]),
+            slots: UnsafeCell::new([const { MaybeUninit::zeroed() }; IRQS]),
         }
     }
 
-    /// Makes a kernel without objects, with so many interrupts.
+    /// Makes a kernel without objects, with so many interrupts, no more than there are slots.
     ///
     /// # Safety
     /// Called once, on the one core, before [`Home::kernel`].
     #[expect(clippy::mut_from_ref, reason = "the caller promises that there is no other")]
     pub unsafe fn make(&'static self, machine: A, interrupts: u32) -> &'static mut Kernel<A> {
+        assert!(interrupts as usize <= IRQS);
         let slots = KernelAddr(self.slots.get().expose_provenance() as u64);
         // A static does not lie at address 0.
         let slots = Ref::at(slots).expect("the kernel lies at address 0");

@@ -37,6 +37,10 @@ pub trait Layout {
     const DEVICES: u64;
     /// Makes written entries visible to the table walker.
     fn written();
+    /// log2 of the largest block that the processor knows.
+    fn largest_bits() -> u32 {
+        Self::Format::LARGEST_BITS
+    }
 }
 
 /// Where the linker has put the parts of the kernel's image.
@@ -126,6 +130,7 @@ impl<L: Layout> KernelSpace<L> {
     pub fn new(pool: &'static mut [Table], image: Image, offset: u64, tree: Region) -> Result<Self, Error> {
         let pool_address = pool.as_ptr().addr() as u64;
         let mut tables = Tables::new(pool, pool_address.wrapping_sub(offset));
+        tables.limit_blocks(L::largest_bits());
         let root = tables.root(L::WIDTH)?;
         let mut space = Self { tables, root, image, offset, tree, device_bytes: 0 };
         space.map_image()?;

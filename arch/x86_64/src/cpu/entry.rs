@@ -7,7 +7,7 @@ use crate::apic::Apic;
 use crate::clock::Rates;
 use crate::console::{Console, FIRST_LINE};
 use crate::cpu::low::LowMemory;
-use crate::cpu::start::{HugeLayout, LargeLayout, take_over};
+use crate::cpu::start::{Layout, take_over};
 use crate::cpu::{self, Device, Features, msr, trap};
 use crate::fault::{self, vector};
 use crate::interrupts;
@@ -23,7 +23,7 @@ use keel_abi::x86_64::irq::{FIRST_TRAP_VECTOR, LAST_TRAP_VECTOR, SPURIOUS_VECTOR
 use keel_abi::x86_64::memory::{DEVICE_TOP, WINDOW_BASE};
 use keel_arch::boot::{Facts, MAX_KEPT, start_root_task};
 use keel_arch::cpu::home::{Home, OneCore, next};
-use keel_arch::cpu::space::{KernelSpace, Layout, RootTask};
+use keel_arch::cpu::space::{KernelSpace, RootTask};
 use keel_arch::lines::Lines;
 use keel_arch::memory::MemoryMap;
 use keel_devicetree::Region;
@@ -35,7 +35,7 @@ use keel_program::{Machine as ProgramMachine, Program};
 const WINDOW_TOP: u64 = 0xffff_ffff_8000_0000 - WINDOW_BASE;
 
 /// The kernel.
-static HOME: Home<Machine> = Home::new();
+static HOME: Home<Machine, { interrupts::COUNT as usize }> = Home::new();
 
 /// What is needed to say the last words, whatever state the kernel is in: the serial line, and how to switch off.
 static LAST_WORDS: OneCore<(Console, Option<PowerSwitch>)> = OneCore::new((Console::new(FIRST_LINE), None));
@@ -105,17 +105,9 @@ pub fn boot(mut memory: LowMemory, information: u64, features: Features) -> ! {
     cpu::initialise(features);
     trap::install_calls(features);
     let own = Own { info, tables, console, features };
-    // What the tables of the kernel look like is not known before.
-    if features.huge_pages {
-        own.boot::<HugeLayout>(take_over(memory).unwrap_or_else(no_space), root_task)
-    } else {
-        own.boot::<LargeLayout>(take_over(memory).unwrap_or_else(no_space), root_task)
-    }
-}
-
-/// There is no address space for the kernel.
-fn no_space<T>(error: keel_tables::Error) -> T {
-    refuse(format_args!("its address space cannot be made: {error:?}"))
+    let space = take_over(memory)
+        .unwrap_or_else(|error| refuse(format_args!("its address space cannot be made: {error:?}")));
+    own.boot(space, root_task)
 }
 
 /// Loads the root task into memory that nobody uses, as low as there is some.
@@ -155,7 +147,7 @@ struct Own {
 
 impl Own {
     /// From the kernel's own address space to the root task.
-    fn boot<L: Layout>(&self, mut space: KernelSpace<L>, root_task: RootTask) -> ! {
+    fn boot(&self, mut space: KernelSpace<Layout>, root_task: RootTask) -> ! {
         let kernel = self.make_kernel(&mut space);
         let mhz = (kernel.arch.counter_mhz() as u32).to_le_bytes();
         let chunks = [
@@ -196,7 +188,7 @@ impl Own {
     }
 
     /// Sets up the machine, and a kernel without objects on it.
-    fn make_kernel<L: Layout>(&self, space: &mut KernelSpace<L>) -> &'static mut Kernel<Machine> {
+    fn make_kernel(&self, space: &mut KernelSpace<Layout>) -> &'static mut Kernel<Machine> {
         /// The local controller is addressed by messages of the processor, not by memory.
         const EXTENDED_MODE: u64 = 1 << 10;
         /// The local controller is on.

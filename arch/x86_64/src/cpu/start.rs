@@ -4,8 +4,8 @@
 //!
 //! A loader leaves this behind (`boot.md` §6.2, multiboot specification 0.6.96, section 3.2): 32-bit protected mode without
 //! paging, interrupts masked, a magic number in eax, the address of its information in ebx. A few instructions switch the
-//! processor to 64 bits, with tables that are part of the image. With those the kernel looks around and loads the root
-//! task; then it builds its own.
+//! processor to 64 bits, with tables at the lower end of the kernel's stack, which is not that deep yet. With those the
+//! kernel looks around and loads the root task; then it builds its own.
 //!
 //! ```text
 //!                             boot's tables              the kernel's
@@ -20,25 +20,20 @@ use super::low::LowMemory;
 use super::{Features, entry, load_space, trap};
 use crate::multiboot::MAGIC;
 use core::arch::global_asm;
-use core::marker::PhantomData;
 use keel_abi::x86_64::memory::WINDOW_BASE;
 use keel_arch::cpu::space::{self, Image, KernelSpace};
 use keel_devicetree::Region;
+use keel_tables::Format as _;
 use keel_x86_64_tables::{Error, Format, Table, WIDTH, Width};
 
 /// How far the image is linked above its physical addresses.
 const OFFSET: u64 = 0xffff_ffff_8000_0000;
 
-/// How the kernel's addresses are laid out, with such entries.
-pub struct Layout<F>(PhantomData<F>);
+/// How the kernel's addresses are laid out: see above.
+pub struct Layout;
 
-/// With pages of 1 GiB.
-pub type HugeLayout = Layout<Format<30>>;
-/// With pages of 2 MiB at most.
-pub type LargeLayout = Layout<Format<21>>;
-
-impl<F: keel_tables::Format> space::Layout for Layout<F> {
-    type Format = F;
+impl space::Layout for Layout {
+    type Format = Format;
     const WIDTH: Width = WIDTH;
     const WINDOW: u64 = WINDOW_BASE;
     const TREE: u64 = 0xffff_ffff_e000_0000;
@@ -46,6 +41,10 @@ impl<F: keel_tables::Format> space::Layout for Layout<F> {
 
     fn written() {
         // The table walker sees what the caches hold, and keeps no entries that map nothing.
+    }
+
+    fn largest_bits() -> u32 {
+        if Features::find().huge_pages { Format::LARGEST_BITS } else { 21 }
     }
 }
 
@@ -71,29 +70,8 @@ global_asm!(
     ".balign 4",
     ".long 0x1badb002, 3, -(0x1badb002 + 3)",
     ".popsection",
-    // Boot's tables.
-    ".pushsection .data.boot, \"aw\", @progbits",
-    ".balign 4096",
-    "boot_root:",
-    ".quad boot_low - {offset} + 3",
-    ".fill 510, 8, 0",
-    ".quad boot_high - {offset} + 3",
-    "boot_low:",
-    ".quad boot_large - {offset} + 0x0003",
-    ".quad boot_large - {offset} + 0x1003",
-    ".quad boot_large - {offset} + 0x2003",
-    ".quad boot_large - {offset} + 0x3003",
-    ".fill 508, 8, 0",
-    "boot_high:",
-    ".fill 510, 8, 0",
-    ".quad boot_large - {offset} + 3",
-    ".quad 0",
-    "boot_large:",
-    ".set boot_address, 0",
-    ".rept 2048",
-    ".quad boot_address + 0x83",
-    ".set boot_address, boot_address + 0x200000",
-    ".endr",
+    // Boot's segments: one, of code.
+    ".pushsection .rodata.boot, \"a\", @progbits",
     ".balign 8",
     "boot_segments:",
     ".quad 0, 0x00af9a000000ffff",
@@ -116,8 +94,30 @@ global_asm!(
     "andl $0x20100000, %edx",
     "cmpl $0x20100000, %edx",
     "jne 2f",
-    "movl $(boot_root - {offset}), %eax",
-    "movl %eax, %cr3",
+    // Tables, in zeroed memory: the root; two below it, for low and for high addresses; four for a GiB each, of pages of
+    // 2 MiB, the first of which is behind both.
+    "movl $(keel_guard_end - {offset}), %edi",
+    "leal 0x1003(%edi), %eax",
+    "movl %eax, (%edi)",
+    "leal 0x2003(%edi), %eax",
+    "movl %eax, 0xff8(%edi)",
+    "leal 0x3003(%edi), %eax",
+    "movl %eax, 0x2ff0(%edi)",
+    "movl %eax, 0x1000(%edi)",
+    "addl $0x1000, %eax",
+    "movl %eax, 0x1008(%edi)",
+    "addl $0x1000, %eax",
+    "movl %eax, 0x1010(%edi)",
+    "addl $0x1000, %eax",
+    "movl %eax, 0x1018(%edi)",
+    "leal 0x3000(%edi), %edx",
+    "movl $0x83, %eax",
+    "movl $2048, %ecx",
+    "8: movl %eax, (%edx)",
+    "addl $8, %edx",
+    "addl $0x200000, %eax",
+    "loop 8b",
+    "movl %edi, %cr3",
     // Physical address extension.
     "movl %cr4, %eax",
     "orl $0x20, %eax",
@@ -186,7 +186,7 @@ fn image() -> Image {
 }
 
 /// Leaves boot's address space for the kernel's own. To be called once.
-pub fn take_over<F: keel_tables::Format>(_low: LowMemory) -> Result<KernelSpace<Layout<F>>, Error> {
+pub fn take_over(_low: LowMemory) -> Result<KernelSpace<Layout>, Error> {
     let pool = &raw mut POOL;
     // SAFETY: the only reference to the pool, as this is called once.
     let space = KernelSpace::new(unsafe { &mut *pool }, image(), OFFSET, Region::EMPTY)?;
