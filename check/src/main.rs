@@ -9,7 +9,8 @@ use keel_check::explore::explore;
 use keel_check::lockstep::Coverage;
 use keel_check::random::{self, Plan, Subject};
 use keel_check::stage::Small;
-use keel_spec::theorems::{self, steps};
+use keel_spec::theorems::breaks::{self, Break};
+use keel_spec::theorems::{self, Verdict, steps};
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -97,28 +98,47 @@ fn link(step: &steps::Step) -> String {
     format!("theorems of {}", step.name)
 }
 
-fn prove_step(step: &steps::Step, breaks: bool) -> Row {
+fn prove_step(step: &steps::Step, break_it: bool) -> Row {
     let link = link(step);
-    let finding = match theorems::examine(step, breaks) {
+    let finding = match theorems::examine(step, break_it) {
         Ok(finding) => finding,
         Err(error) => {
             let failure = Some(format!("the solver: {error}"));
             return Row { link, covered: String::new(), failure, time: Duration::ZERO };
         }
     };
-    let broken = finding.refuted.len() + finding.unnoticed.len();
+    let count = |verdict| finding.broken.iter().filter(|(_, one)| *one == verdict).count();
     let covered = format!(
-        "{} ways, {} formulas proved; {} of {broken} broken variants refuted",
-        finding.ways,
-        finding.proved,
-        finding.refuted.len()
+        "{} ways, {} formulas proved; {} broken variants: {} refuted, {} harmless",
+        finding.proofs.ways,
+        finding.proofs.proved,
+        finding.broken.len(),
+        count(Verdict::Refuted),
+        count(Verdict::Harmless),
     );
     let mut failure = Vec::new();
-    failure.extend(finding.open.iter().map(|name| format!("not proved: {name}")));
+    failure.extend(finding.proofs.open.iter().map(|name| format!("not proved: {name}")));
     failure.extend((!finding.can_succeed).then(|| "the step never succeeds".to_owned()));
-    failure.extend((breaks && finding.refuted.is_empty()).then(|| "no broken variant is refuted".to_owned()));
-    let failure = (!failure.is_empty()).then(|| failure.join("; "));
+    failure.extend(finding.broken.iter().filter_map(|(broken, verdict)| complaint(step, broken, *verdict)));
+    if break_it {
+        let is_there = |what| finding.broken.iter().any(|(broken, _)| broken.to_string() == what);
+        let stale = breaks::harmless(step.name).filter(|harmless| !is_there(harmless.what));
+        failure.extend(stale.map(|harmless| format!("listed as harmless, but not there: {}", harmless.what)));
+    }
+    let failure = (!failure.is_empty()).then(|| failure.join("\n"));
     Row { link, covered, failure, time: finding.time }
+}
+
+/// What is wrong with the verdict about a broken variant.
+fn complaint(step: &steps::Step, broken: &Break, verdict: Verdict) -> Option<String> {
+    let is_listed = breaks::harmless(step.name).any(|harmless| harmless.what == broken.to_string());
+    let what = match (verdict, is_listed) {
+        (Verdict::Refuted, false) | (Verdict::Harmless, true) => return None,
+        (Verdict::Refuted, true) => "listed as harmless, but refuted",
+        (Verdict::Harmless, false) => "no theorem fails, but not listed",
+        (Verdict::Undecided, _) => "neither refuted nor proved harmless",
+    };
+    Some(format!("{what}: {broken}"))
 }
 
 // --- the refinement ----------------------------------------------------------------------------------------------------

@@ -150,13 +150,16 @@ pub trait Algebra: Sized {
     /// Which slots are below which in the derivation tree.
     type Descent: Clone;
 
-    // --- deciding ---
+    // --- deciding (the prover wants to know where) ---
 
     /// Which way to go on.
+    #[track_caller]
     fn decide(&self, condition: Self::Bool) -> bool;
     /// A slot with a property, if there is one anywhere.
+    #[track_caller]
     fn find(&self, property: &dyn Fn(&Self::Slot) -> Self::Bool) -> Option<Self::Slot>;
     /// Whether the write that comes next is to be done. Always, unless the prover breaks a step on purpose.
+    #[track_caller]
     fn writes(&self) -> bool {
         true
     }
@@ -202,6 +205,7 @@ pub trait Algebra: Sized {
     /// A constant set of rights.
     fn rights(&self, rights: Rights) -> Self::Rights;
     /// What is in both.
+    #[track_caller]
     fn common_rights(&self, a: &Self::Rights, b: &Self::Rights) -> Self::Rights;
     /// Whether all of `inner` is in `outer`.
     fn within(&self, inner: &Self::Rights, outer: &Self::Rights) -> Self::Bool;

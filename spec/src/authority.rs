@@ -187,6 +187,7 @@ pub fn one_of<A: Algebra>(x: &A, kind: &A::Kind, kinds: &[Kind]) -> A::Bool {
 
 impl<A: Algebra> Authority<A> {
     /// Puts a capability into a slot; its place in the tree is another matter.
+    #[track_caller]
     pub(crate) fn write(&mut self, x: &A, slot: &A::Slot, cap: Cap<A>) {
         if x.writes() {
             x.put(&mut self.kind, slot, cap.kind);
@@ -220,6 +221,7 @@ impl<A: Algebra> Authority<A> {
     }
 
     /// Sets what kind of object lives.
+    #[track_caller]
     pub(crate) fn set_live(&mut self, x: &A, object: &A::Object, kind: &A::Kind) {
         if x.writes() {
             x.set(&mut self.live, object, kind.clone());
@@ -227,6 +229,7 @@ impl<A: Algebra> Authority<A> {
     }
 
     /// Notes a slot with a capability to an object.
+    #[track_caller]
     pub(crate) fn set_holder(&mut self, x: &A, object: &A::Object, slot: &A::Slot) {
         if x.writes() {
             x.set(&mut self.holder, object, slot.clone());

@@ -58,14 +58,15 @@ impl<A: Algebra> Authority<A> {
         data: Option<&A::Data>,
     ) -> Outcome<Cap<A>> {
         let mut copy = self.cap(x, source);
-        let is = |kinds: &[Kind]| x.decide(one_of(x, &copy.kind, kinds));
-        if is(&[Kind::IrqControl, Kind::Zombie]) {
+        let kind = copy.kind.clone();
+        let is = |kinds: &[Kind]| one_of(x, &kind, kinds);
+        if x.decide(is(&[Kind::IrqControl, Kind::Zombie])) {
             return Err(Refusal::Illegal);
         }
-        if is(&[Kind::Untyped]) {
+        if x.decide(is(&[Kind::Untyped])) {
             return if self.has_children(x, source) { Err(Refusal::HasChildren) } else { Ok(copy) };
         }
-        if is(&[Kind::Endpoint, Kind::Notification]) {
+        if x.decide(is(&[Kind::Endpoint, Kind::Notification])) {
             copy.rights = x.common_rights(&copy.rights, mask);
             if let Some(data) = data {
                 if x.decide(x.not(x.same_data(&copy.data, &x.no_data()))) {
@@ -73,18 +74,20 @@ impl<A: Algebra> Authority<A> {
                 }
                 copy.data = data.clone();
             }
-        } else if is(&[Kind::Reply]) {
+        } else if x.decide(is(&[Kind::Reply])) {
             copy.rights = x.common_rights(&copy.rights, mask);
-        } else if is(&[Kind::Frame]) {
+        } else if x.decide(is(&[Kind::Frame])) {
             // The copy is not mapped; and there is no writing without reading.
             copy.data = x.no_data();
             copy.rights = x.common_rights(&copy.rights, mask);
             if x.decide(x.not(x.within(&x.rights(Rights::READ), &copy.rights))) {
                 copy.rights = x.rights(Rights::default());
             }
-        } else if is(&[Kind::CNode]) {
+        } else if x.decide(is(&[Kind::CNode])) {
             copy.data = data.unwrap_or(&copy.data).clone();
-        } else if is(&[Kind::Table, Kind::VSpace]) && x.decide(x.same_data(&copy.data, &x.no_data())) {
+        } else if x.decide(is(&[Kind::Table, Kind::VSpace]))
+            && x.decide(x.same_data(&copy.data, &x.no_data()))
+        {
             return Err(Refusal::Illegal);
         }
         Ok(copy)

@@ -5,7 +5,7 @@
 use super::steps::Done;
 use super::symbolic::{Function, Symbolic};
 use crate::algebra::{Algebra, Kind, Rights};
-use crate::authority::Authority;
+use crate::authority::{Authority, Cap, one_of};
 use easy_smt::SExpr;
 
 /// A step that was run: before, after, what it did.
@@ -29,6 +29,7 @@ pub type Statement = fn(&Change<'_>, &[SExpr], &[SExpr]) -> SExpr;
 pub const ALL: &[(&str, Statement)] = &[
     ("integrity_of_capabilities", integrity_of_capabilities),
     ("integrity_of_objects", integrity_of_objects),
+    ("no_step_adds_rights", no_step_adds_rights),
     ("authority_is_confined", authority_is_confined),
     ("lookup_stays_inside", lookup_stays_inside),
     ("capabilities_travel_only_by_grant", capabilities_travel_only_by_grant),
@@ -63,6 +64,29 @@ pub fn integrity_of_objects(change: &Change<'_>, _: &[SExpr], objects: &[SExpr])
     let allowed = done.disconnected.iter().chain(&done.called);
     let caller = allowed.fold(same_caller, |so_far, named| x.or(so_far, x.same_object(named, object)));
     x.and(life, caller)
+}
+
+/// Rights never grow, from one state to the next: a capability that a step leaves in a slot was in that slot before, or
+/// in one that the step's subject named, to the same object, with at least the same rights, and with the same badge if
+/// it had one. Or it is the first to the object that the step has made.
+pub fn no_step_adds_rights(change: &Change<'_>, slots: &[SExpr], _: &[SExpr]) -> SExpr {
+    let Change { x, before, after, done, .. } = change;
+    let cap = after.cap(x, &slots[0]);
+    let comes_from = |from: &SExpr| {
+        let of = before.cap(x, from);
+        let has_badge = x.and(
+            one_of(*x, &of.kind, &[Kind::Endpoint, Kind::Notification]),
+            x.not(x.same_data(&of.data, &x.no_data())),
+        );
+        let same_badge = x.implies(has_badge, x.same_data(&of.data, &cap.data));
+        let same_kind = x.or(x.same_kind(&of.kind, &cap.kind), after.is(x, &slots[0], Kind::Zombie));
+        let same_name = x.and(same_kind, x.same_object(&of.object, &cap.object));
+        x.and(x.and(same_name, same_badge), x.within(&cap.rights, &of.rights))
+    };
+    let is_made = done.made.map_or(x.truth(false), |made| x.same_object(&made, &cap.object));
+    let allowed = x.or(after.is_empty(x, &slots[0]), is_made);
+    let sources = done.slots.iter().chain([&slots[0]]);
+    sources.fold(allowed, |so_far, from| x.or(so_far, comes_from(from)))
 }
 
 /// Authority confinement: let an island be any set of objects whose slots hold only capabilities to objects of the
@@ -118,7 +142,7 @@ pub fn only_readers_receive(change: &Change<'_>, _: &[SExpr], objects: &[SExpr])
     let Change { x, before, after, done, .. } = change;
     let (was, is) = (x.of(&before.receives, object), x.of(&after.receives, object));
     let not_new = x.or(x.same_object(&was, &is), x.same_object(&is, &x.no_object()));
-    let by_reader = done.receives_through.map_or(x.truth(false), |through| {
+    let by_reader = done.receives_through.map_or(x.truth(false), |(_, through)| {
         let cap = before.cap(x, &through);
         let is_endpoint = x.same_kind(&cap.kind, &x.kind(Kind::Endpoint));
         let may_read = x.within(&x.rights(Rights::READ), &cap.rights);
@@ -167,15 +191,20 @@ pub fn deletion_adds_nothing(change: &Change<'_>, slots: &[SExpr], _: &[SExpr]) 
     x.and(no_new_descent, x.or(same, same_cap(change, slot)))
 }
 
-fn same_cap(change: &Change<'_>, slot: &SExpr) -> SExpr {
+/// Whether a slot has the same capability before and after.
+pub(super) fn same_cap(change: &Change<'_>, slot: &SExpr) -> SExpr {
     let Change { x, before, after, .. } = change;
-    let (was, is) = (before.cap(x, slot), after.cap(x, slot));
+    same(x, &before.cap(x, slot), &after.cap(x, slot))
+}
+
+/// Whether two capabilities are the same.
+pub(super) fn same(x: &Symbolic, a: &Cap<Symbolic>, b: &Cap<Symbolic>) -> SExpr {
     let pairs = [
-        (was.kind, is.kind),
-        (was.object, is.object),
-        (was.data, is.data),
-        (was.rights, is.rights),
-        (was.watermark, is.watermark),
+        (a.kind, b.kind),
+        (a.object, b.object),
+        (a.data, b.data),
+        (a.rights, b.rights),
+        (a.watermark, b.watermark),
     ];
     pairs.iter().fold(x.truth(true), |so_far, (a, b)| x.and(so_far, x.same_data(a, b)))
 }

@@ -15,12 +15,14 @@
 //!
 //! The reading can also break the text: [`Break`].
 
+use super::breaks::{Break, Place};
 use crate::algebra::{Algebra, Kind, Map, Rights};
 use crate::authority::Authority;
 use easy_smt::{Context, ContextBuilder, Response, SExpr};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::ops::ControlFlow;
+use std::panic::Location;
 
 /// How large the systems are that are reasoned about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,17 +31,6 @@ pub enum Scope {
     Any,
     /// With this many slots (one of them is none) and as many objects (one of them is none).
     Small(usize),
-}
-
-/// What is broken on purpose in the text of a step.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Break {
-    /// The decision that comes as this one is taken without looking: in this direction.
-    Decision(usize, bool),
-    /// The write that comes as this one is left out.
-    Write(usize),
-    /// All rights come out of a masking.
-    Masking,
 }
 
 /// A map or a relation: the name of the function that it is, and the sorts of its keys and values.
@@ -57,8 +48,10 @@ struct Run {
     script: Vec<bool>,
     /// How many of them have been taken.
     taken: usize,
-    /// How many writes have come.
-    written: usize,
+    /// How it could be broken.
+    breaks: Vec<Break>,
+    /// Whether it came to what is broken.
+    is_broken: bool,
     /// How many names have been given.
     names: usize,
     /// The names that were given to slots.
@@ -77,14 +70,25 @@ struct Law {
     objects: usize,
 }
 
+/// Which laws are told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Laws {
+    /// Those of this way only.
+    OfThisWay,
+    /// All.
+    All,
+}
+
 /// The algebra of terms.
 pub struct Symbolic {
     context: RefCell<Context>,
     scope: Scope,
-    broken: Option<Break>,
+    broken: Cell<Option<Break>>,
     run: RefCell<Run>,
     /// What is taken for true of all on each way.
     laws: RefCell<Vec<Law>>,
+    /// Names for slots and objects that are the same on each way.
+    prepared: RefCell<(Vec<SExpr>, Vec<SExpr>)>,
     slot: SExpr,
     object: SExpr,
     fresh: RefCell<Option<SExpr>>,
@@ -95,7 +99,7 @@ const RIGHTS_BITS: usize = 4;
 impl Symbolic {
     /// An algebra with a solver behind it. For an answer it takes no more than `limit` steps of its own, which do not
     /// depend on how busy the machine is.
-    pub fn new(scope: Scope, broken: Option<Break>, limit: u32) -> io::Result<Self> {
+    pub fn new(scope: Scope, limit: u32) -> io::Result<Self> {
         let mut context = ContextBuilder::new().solver("z3").solver_args(["-smt2", "-in"]).build()?;
         context.set_option(":rlimit", context.numeral(limit))?;
         context.set_option(":random-seed", context.numeral(0))?;
@@ -126,9 +130,10 @@ impl Symbolic {
         Ok(Self {
             context: RefCell::new(context),
             scope,
-            broken,
+            broken: Cell::default(),
             run: RefCell::default(),
             laws: RefCell::default(),
+            prepared: RefCell::default(),
             slot,
             object,
             fresh: RefCell::default(),
@@ -160,14 +165,16 @@ impl Symbolic {
 
     /// Any slot.
     pub fn any_slot(&self) -> SExpr {
-        let slot = self.constant("s", self.slot);
+        let prepared = self.prepared.borrow().0.get(self.run.borrow().slots.len()).copied();
+        let slot = prepared.unwrap_or_else(|| self.constant("s", self.slot));
         self.run.borrow_mut().slots.push(slot);
         slot
     }
 
     /// Any object.
     pub fn any_object(&self) -> SExpr {
-        let object = self.constant("o", self.object);
+        let prepared = self.prepared.borrow().1.get(self.run.borrow().objects.len()).copied();
+        let object = prepared.unwrap_or_else(|| self.constant("o", self.object));
         self.run.borrow_mut().objects.push(object);
         object
     }
@@ -210,6 +217,27 @@ impl Symbolic {
         self.tell_small(&[law]);
     }
 
+    /// A set of slots.
+    pub fn slots_with(&self, property: &dyn Fn(&SExpr) -> SExpr) -> Function {
+        let law = self.law(1, 0, &|slots, _| property(&slots[0]));
+        Function { name: law.name, keys: self.slot, values: self.context.borrow().bool_sort() }
+    }
+
+    /// Whether there is a slot in a set. Only to be shown, not to be assumed: nothing is said if there is one.
+    pub fn somewhere(&self, set: &Function) -> SExpr {
+        let truth = self.context.borrow().bool_sort();
+        let nowhere = self.constant("nowhere", truth);
+        self.assume_on_way(&|slot| self.implies(nowhere, self.not(self.apply(set, &[*slot]))));
+        self.not(nowhere)
+    }
+
+    /// Takes a statement for true of all slots, on this way.
+    fn assume_on_way(&self, statement: &dyn Fn(&SExpr) -> SExpr) {
+        let law = self.law(1, 0, &|slots, _| statement(&slots[0]));
+        self.run.borrow_mut().laws.push(law);
+        self.tell_small(&[law]);
+    }
+
     fn law(&self, slots: usize, objects: usize, statement: &dyn Fn(&[SExpr], &[SExpr]) -> SExpr) -> Law {
         let (slot_names, object_names) = (names("a", slots), names("p", objects));
         let atoms = |names: &[String]| -> Vec<SExpr> {
@@ -236,25 +264,54 @@ impl Symbolic {
         }
     }
 
-    /// Tells all laws of these slots and objects.
-    pub fn tell(&self, slots: &[SExpr], objects: &[SExpr]) {
+    /// Tells laws of these slots and objects. (In a small system, all is told already.)
+    pub fn tell(&self, laws: Laws, slots: &[SExpr], objects: &[SExpr]) {
         if self.scope == Scope::Any {
-            let laws: Vec<_> = self.laws.borrow().iter().chain(&self.run.borrow().laws).copied().collect();
+            let of_all_ways = (laws == Laws::All).then(|| self.laws.borrow().clone());
+            let of_this_way = self.run.borrow().laws.clone();
+            let laws: Vec<_> = of_all_ways.into_iter().flatten().chain(of_this_way).collect();
             self.tell_of(&laws, slots, objects);
         }
     }
 
     fn tell_of(&self, laws: &[Law], slots: &[SExpr], objects: &[SExpr]) {
+        let mut told = Vec::new();
         for law in laws {
             for some_slots in choices(law.slots, slots) {
                 for some_objects in choices(law.objects, objects) {
-                    let told: Vec<_> =
-                        [law.name].into_iter().chain(some_slots.clone()).chain(some_objects).collect();
-                    let told = if let [name] = told[..] { name } else { self.context.borrow().list(told) };
-                    self.assume(told);
+                    let arguments: Vec<_> = some_slots.iter().copied().chain(some_objects).collect();
+                    told.push(self.call(law.name, arguments));
                 }
             }
         }
+        if !told.is_empty() {
+            let all = self.context.borrow().and_many(told);
+            self.assume(all);
+        }
+    }
+
+    fn call(&self, function: SExpr, arguments: Vec<SExpr>) -> SExpr {
+        match arguments.is_empty() {
+            true => function,
+            false => self.context.borrow().list([vec![function], arguments].concat()),
+        }
+    }
+
+    /// Prepares names for this many slots and objects, to be given on each way. What is told of them before any way is
+    /// gone is told once.
+    pub fn prepare_names(&self, slots: usize, objects: usize) -> (Vec<SExpr>, Vec<SExpr>) {
+        let names = |prefix, sort, count| (0..count).map(|_| self.constant(prefix, sort)).collect();
+        let prepared: (Vec<_>, Vec<_>) = (names("s", self.slot, slots), names("o", self.object, objects));
+        *self.prepared.borrow_mut() = prepared.clone();
+        let names = self.run.borrow().names;
+        *self.run.borrow_mut() = Run { names, ..Run::default() };
+        prepared
+    }
+
+    /// Whether all names that were given on this way were prepared.
+    pub fn are_names_prepared(&self) -> bool {
+        let (run, prepared) = (self.run.borrow(), self.prepared.borrow());
+        run.slots.len() <= prepared.0.len() && run.objects.len() <= prepared.1.len()
     }
 
     /// The slots and the objects that have a name on this way.
@@ -277,7 +334,7 @@ impl Symbolic {
     }
 
     /// Runs `text` from a solver state of its own, with these decisions first.
-    fn this_way<T>(&self, script: Vec<bool>, text: &mut dyn FnMut() -> io::Result<T>) -> io::Result<T> {
+    pub fn this_way<T>(&self, script: Vec<bool>, text: &mut dyn FnMut() -> io::Result<T>) -> io::Result<T> {
         let names = self.run.borrow().names;
         *self.run.borrow_mut() = Run { script, names, ..Run::default() };
         self.in_scope(text)
@@ -316,10 +373,33 @@ impl Symbolic {
         fresh
     }
 
-    /// How many decisions and how many writes the run had so far.
-    pub fn counts(&self) -> (usize, usize) {
-        let run = self.run.borrow();
-        (run.taken, run.written)
+    /// From now on runs broken text, or as it is again.
+    pub fn set_broken(&self, broken: Option<Break>) {
+        self.broken.set(broken);
+    }
+
+    /// Whether the run came to what is broken.
+    pub fn is_broken(&self) -> bool {
+        self.run.borrow().is_broken
+    }
+
+    /// How what the run came to could be broken.
+    pub fn breaks(&self) -> Vec<Break> {
+        self.run.borrow().breaks.clone()
+    }
+
+    /// The decisions that the run has taken.
+    pub fn script(&self) -> Vec<bool> {
+        self.run.borrow().script.clone()
+    }
+
+    /// The run comes to something that can be broken in these ways. Gives the one in which it is.
+    fn comes_to(&self, breaks: &[Break]) -> Option<Break> {
+        let mut run = self.run.borrow_mut();
+        run.breaks.extend(breaks);
+        let broken = self.broken.get().filter(|broken| breaks.contains(broken));
+        run.is_broken |= broken.is_some();
+        broken
     }
 
     fn int(&self) -> SExpr {
@@ -349,8 +429,7 @@ impl Symbolic {
     }
 
     fn apply(&self, map: &Function, arguments: &[SExpr]) -> SExpr {
-        let application = std::iter::once(map.name).chain(arguments.iter().copied());
-        self.context.borrow().list(application.collect())
+        self.call(map.name, arguments.to_vec())
     }
 
     /// Defines the next version of a map: a function of `arguments`.
@@ -367,7 +446,8 @@ impl Symbolic {
         self.context.borrow().eq(a, b)
     }
 
-    fn choose(&self, condition: SExpr, yes: SExpr, no: SExpr) -> SExpr {
+    /// One of two values.
+    pub fn choose(&self, condition: SExpr, yes: SExpr, no: SExpr) -> SExpr {
         self.context.borrow().ite(condition, yes, no)
     }
 
@@ -377,24 +457,19 @@ impl Symbolic {
         self.choose(self.equal(slot, a), b, otherwise)
     }
 
-    /// The next decision of the script. A broken one is not asked of the script: gives its direction.
-    fn next_decision(&self) -> (bool, bool) {
+    /// The next decision of the script, and whether it is taken without looking. Then the script has no choice.
+    fn next_decision(&self, place: Place) -> (bool, bool) {
+        let broken = self.comes_to(&[Break::Yes(place), Break::No(place)]);
         let mut run = self.run.borrow_mut();
         let index = run.taken;
         run.taken += 1;
-        if let Some(Break::Decision(broken, way)) = self.broken
-            && broken == index
-        {
-            if index >= run.script.len() {
-                run.script.push(false);
-            }
-            run.script[index] = false;
-            return (way, true);
-        }
         if index >= run.script.len() {
-            run.script.push(true);
+            run.script.push(broken.is_none());
         }
-        (run.script[index], false)
+        match broken {
+            Some(broken) => (broken == Break::Yes(place), true),
+            None => (run.script[index], false),
+        }
     }
 }
 
@@ -441,7 +516,7 @@ impl Algebra for Symbolic {
     type Descent = Function;
 
     fn decide(&self, condition: SExpr) -> bool {
-        let (way, is_broken) = self.next_decision();
+        let (way, is_broken) = self.next_decision(Location::caller());
         if !is_broken {
             self.assume(if way { condition } else { self.not(condition) });
         }
@@ -449,7 +524,7 @@ impl Algebra for Symbolic {
     }
 
     fn find(&self, property: &dyn Fn(&SExpr) -> SExpr) -> Option<SExpr> {
-        let (way, is_broken) = self.next_decision();
+        let (way, is_broken) = self.next_decision(Location::caller());
         if way {
             let found = self.any_slot();
             if !is_broken {
@@ -458,18 +533,13 @@ impl Algebra for Symbolic {
             return Some(found);
         }
         if !is_broken {
-            let law = self.law(1, 0, &|slots, _| self.not(property(&slots[0])));
-            self.run.borrow_mut().laws.push(law);
-            self.tell_small(&[law]);
+            self.assume_on_way(&|slot| self.not(property(slot)));
         }
         None
     }
 
     fn writes(&self) -> bool {
-        let mut run = self.run.borrow_mut();
-        let index = run.written;
-        run.written += 1;
-        self.broken != Some(Break::Write(index))
+        self.comes_to(&[Break::Forgotten(Location::caller())]).is_none()
     }
 
     fn truth(&self, value: bool) -> SExpr {
@@ -527,10 +597,12 @@ impl Algebra for Symbolic {
         self.context.borrow().binary(RIGHTS_BITS, rights.0)
     }
 
-    fn common_rights(&self, a: &SExpr, b: &SExpr) -> SExpr {
-        match self.broken {
-            Some(Break::Masking) => *b,
-            _ => self.context.borrow().bvand(*a, *b),
+    fn common_rights(&self, rights: &SExpr, mask: &SExpr) -> SExpr {
+        let place = Location::caller();
+        match self.comes_to(&[Break::NotMasked(place), Break::OnlyMask(place)]) {
+            Some(Break::NotMasked(_)) => *rights,
+            Some(_) => *mask,
+            None => self.context.borrow().bvand(*rights, *mask),
         }
     }
 
