@@ -130,6 +130,8 @@ pub unsafe fn install(stubs: u64, stub_bytes: u64, fatal_stack: u64) {
             "mov es, {zero:x}",
             "mov fs, {zero:x}",
             "mov gs, {zero:x}",
+            // No other table of segments.
+            "lldt {zero:x}",
             "ltr {task:x}",
             segments = in(reg) &raw const segments,
             gates = in(reg) &raw const gates,

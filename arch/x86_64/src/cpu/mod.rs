@@ -96,6 +96,8 @@ impl Features {
 pub mod msr {
     /// Where the local interrupt controller is, and how it works.
     pub const APIC_BASE: u32 = 0x1b;
+    /// The segments of `sysenter`, which is not used: 0 makes it a fault.
+    pub const OTHER_CALL_SEGMENTS: u32 = 0x174;
     /// The page attribute table.
     pub const PAGE_ATTRIBUTES: u32 = 0x277;
     /// Extended features.
@@ -159,8 +161,8 @@ mod control0 {
 /// Fields of control register 4 (section 2.5).
 #[cfg(target_os = "none")]
 mod control4 {
-    /// User level cannot read the time.
-    pub const NO_TIME: u64 = 1 << 2;
+    /// Table entries of 64 bits.
+    pub const WIDE_ENTRIES: u64 = 1 << 5;
     /// Global pages.
     pub const GLOBAL_PAGES: u64 = 1 << 7;
     /// User level can read the performance counters.
@@ -224,15 +226,14 @@ pub fn initialise(features: Features) {
         (features.no_user_execution, NO_USER_EXECUTION),
         (features.no_user_access, NO_USER_ACCESS),
     ];
-    let wanted = optional.iter().filter(|(has, _)| *has).fold(SAVE | NUMERIC, |bits, (_, bit)| bits | bit);
-    let mut value: u64;
-    // SAFETY: reading it has no effect.
-    unsafe { asm!("mov {}, cr4", out(reg) value, options(nomem, nostack, preserves_flags)) };
-    value = value & !NO_TIME | wanted;
-    // SAFETY: the processor has what is switched on, and the kernel does nothing that is forbidden then (3).
-    unsafe { asm!("mov cr4, {}", in(reg) value, options(nostack, preserves_flags)) };
+    let always = WIDE_ENTRIES | SAVE | NUMERIC;
+    let wanted = optional.iter().filter(|(has, _)| *has).fold(always, |bits, (_, bit)| bits | bit);
+    // SAFETY: the processor has what is switched on, and the kernel does nothing that is forbidden then (3). Paging stays
+    // as it is, and what is switched off nobody uses.
+    unsafe { asm!("mov cr4, {}", in(reg) wanted, options(nostack, preserves_flags)) };
     set_control0(control0() & !control0::UNWANTED | control0::WANTED | control0::CLOSED);
     write_msr(msr::PAGE_ATTRIBUTES, PAGE_ATTRIBUTES);
+    write_msr(msr::OTHER_CALL_SEGMENTS, 0);
     write_msr(msr::CALL_FLAGS, CALL_FLAGS);
     if features.extended_save {
         // SAFETY: the processor has the register, which takes the state of x87 and SSE.
