@@ -33,8 +33,9 @@ fn main(startup: &'static Startup) -> keel::Result {
         Attack::RunOutput => decoder.run_output(),
         Attack::Privileged => decoder.boast(provoke::read_kernel_register()),
         Attack::Guess => decoder.say(&Said::Tally(guess::everything(tab.cptr()))),
+        // Without a hint that it waits: that would be polite, and some emulators take long for it.
         Attack::Spin => loop {
-            core::hint::spin_loop();
+            core::hint::black_box(());
         },
         Attack::Wait => loop {
             keel::sys::yield_now();

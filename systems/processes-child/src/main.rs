@@ -44,7 +44,7 @@ fn main(startup: &'static Startup) -> keel::Result {
         }
         b"own-thread" => Ok(Cap::<Tcb>::at(62).suspend()?),
         b"spin" => loop {
-            core::hint::spin_loop();
+            core::hint::black_box(());
         },
         b"sum" => sum(startup),
         b"heap" => use_heap(startup),
