@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! The checker itself, on little work: what a changed kernel is held against when mutants of it are tried, and what is
+//! short enough for Miri.
+
+use keel_abi::{label, object, slot, syscall};
+use keel_check::explore::explore;
+use keel_check::random::{self, Plan, Subject};
+use keel_check::script::{Op, Step};
+use keel_check::stage::{self, Small, Stage};
+use keel_kernel::host::world::DEPTH;
+use std::time::Duration;
+
+/// Longer than any of this takes.
+const LONG: Duration = Duration::from_secs(3600);
+
+#[test]
+#[cfg_attr(miri, ignore)]
+fn small_systems_agree() {
+    for small in Small::ALL {
+        let found = explore(small, 1, LONG).unwrap_or_else(|failure| panic!("{failure}"));
+        assert!(found.states > 1 && found.coverage.compared >= found.transitions, "{}", small.name());
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore)]
+fn both_ways_are_taken_and_agree() {
+    let found = explore(Small::Calls, 2, LONG).unwrap_or_else(|failure| panic!("{failure}"));
+    assert!(found.coverage.both_ways >= 50, "{} times", found.coverage.both_ways);
+}
+
+#[test]
+#[cfg_attr(miri, ignore)]
+fn random_runs_agree() {
+    for (subject, preempt_every) in
+        [(Subject::Slots, Some(1)), (Subject::System, None), (Subject::System, Some(1))]
+    {
+        let plan = Plan { subject, runs: 40, length: 80, seed: 3, preempt_every, check_theorems: false };
+        let coverage = random::run(plan).unwrap_or_else(|failure| panic!("{failure}"));
+        assert!(coverage.compared > 1000, "only {} operations", coverage.compared);
+    }
+}
+
+/// Something of everything, in a few operations.
+#[test]
+fn a_short_script_agrees() {
+    let Stage { slots, .. } = stage::family();
+    let (endpoint, node, untyped, free) = (slots[0], slots[1], slots[2], slots[3]);
+    let root = slot::INIT_CNODE;
+    let cnode = |label, words: &[u64]| Op::invoke(root, label, words, &[root, root]);
+    let retype =
+        |kind, bits, to| Op::invoke(untyped, label::UNTYPED_RETYPE, &[kind, bits, 0, 0, to, 1], &[root]);
+    let script: Vec<Step> = [
+        cnode(label::CNODE_MINT, &[free, DEPTH, endpoint, DEPTH, 15, 7]),
+        cnode(label::CNODE_COPY, &[free + 1, DEPTH, free, DEPTH, 15]),
+        Op::invoke(node, label::CNODE_MOVE, &[1, 2, free + 1, DEPTH], &[root]),
+        retype(object::NOTIFICATION, 0, free + 1),
+        retype(object::TCB, 0, free + 2),
+        Op::invoke(free + 2, label::TCB_BIND_NOTIFICATION, &[], &[free + 1]),
+        Op::plain(syscall::NB_SEND, endpoint, 0),
+        Op::plain(syscall::NB_WAIT, free + 1, 0),
+        cnode(label::CNODE_REVOKE, &[untyped, DEPTH]),
+        cnode(label::CNODE_REVOKE, &[endpoint, DEPTH]),
+    ]
+    .map(Step::from)
+    .to_vec();
+    for preempt_every in [None, Some(1)] {
+        let plan = Plan {
+            subject: Subject::Slots,
+            runs: 1,
+            length: 0,
+            seed: 0,
+            preempt_every,
+            check_theorems: false,
+        };
+        let coverage = random::play(&script, plan).unwrap_or_else(|failure| panic!("{failure}"));
+        assert_eq!(coverage.compared, script.len() as u64);
+    }
+}
