@@ -29,7 +29,7 @@ const PARTS: &[(&str, Part)] = &[
     ("lints", lints),
     ("tests", tests),
     ("instruction counts", instruction_counts),
-    ("latencies", bench::check_latencies),
+    ("latencies", latencies),
     ("refinement", check::in_ci),
     ("documentation", documentation),
     ("unsafe code", unsafe_code),
@@ -149,6 +149,17 @@ fn tests(cargo: &Cargo<'_>) -> Result<()> {
 fn instruction_counts(cargo: &Cargo<'_>) -> Result<()> {
     let bench = system::find("bench")?;
     for_each_arch(cargo, |cargo, arch| if bench.runs_on(arch) { bench::check_counts(cargo) } else { Ok(()) })
+}
+
+/// No interrupt is later than its bound, and nothing grows with what others do.
+fn latencies(cargo: &Cargo<'_>) -> Result<()> {
+    let adversary = system::find("adversary")?;
+    for_each_arch(
+        cargo,
+        |cargo, arch| {
+            if adversary.runs_on(arch) { bench::check_latencies(cargo) } else { Ok(()) }
+        },
+    )
 }
 
 fn documentation(cargo: &Cargo<'_>) -> Result<()> {

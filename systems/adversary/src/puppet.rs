@@ -59,12 +59,19 @@ pub enum Program {
 impl Program {
     /// The registers of a thread that begins with it.
     pub fn registers(self) -> Registers {
-        match self {
-            Self::Idle => machine::idle_registers(),
-            Self::Repeat(call) => machine::once_then_always_registers(call, call),
-            Self::OnceThenAlways(first, second) => machine::once_then_always_registers(first, second),
-            Self::InTurns(first, second) => machine::in_turns_registers(first, second),
+        let (program, calls): (extern "C" fn() -> !, _) = match self {
+            Self::Idle => (machine::idle, None),
+            Self::Repeat(call) => (machine::once_then_always, Some([call, call])),
+            Self::OnceThenAlways(first, second) => (machine::once_then_always, Some([first, second])),
+            Self::InTurns(first, second) => (machine::in_turns, Some([first, second])),
+        };
+        let mut registers = Registers::starting_at(program as *const () as u64, 0, 0);
+        for (call, places) in calls.into_iter().flatten().zip(machine::CALLS) {
+            for (place, word) in places.into_iter().zip(call.words()) {
+                registers = registers.with(place, word);
+            }
         }
+        registers
     }
 }
 

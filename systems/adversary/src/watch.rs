@@ -121,7 +121,7 @@ pub struct Watch {
 impl Watch {
     /// Starts it.
     pub fn new(resources: &mut Resources) -> keel::Result<Self> {
-        let alarm = Alarm::new();
+        let alarm = Alarm::new(resources)?;
         let notification = resources.allocate::<Notification>()?;
         let notification = resources.mint(notification, Rights::READ_WRITE, 1)?;
         let handler: Cap<IrqHandler> =

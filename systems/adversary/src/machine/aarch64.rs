@@ -5,12 +5,11 @@
 use core::arch::{asm, naked_asm};
 
 use keel::arch::abi::registers::Register;
-use keel::cap::{Attributes, Blueprint, CacheOperation, Cap, Frame, Notification, Registers, Rights};
-use keel::resources::{LARGE_PAGE_BYTES, PAGE_BYTES};
+use keel::cap::{Attributes, Blueprint, CacheOperation, Cap, Frame, Notification, Rights};
+use keel::resources::{LARGE_PAGE_BYTES, PAGE_BYTES, Resources};
 use keel_abi::syscall::WAIT;
 
 use crate::arena::Arena;
-use crate::puppet::Call;
 
 /// The interrupt of the physical timer (private interrupt 14).
 pub const ALARM_IRQ: u64 = 30;
@@ -56,7 +55,7 @@ pub struct Alarm {
 
 impl Alarm {
     /// Starts the counter, and finds how it relates to the timer.
-    pub fn new() -> Self {
+    pub fn new(_: &mut Resources) -> keel::Result<Self> {
         start_counter();
         let frequency: u64;
         // SAFETY: a register that every program may read.
@@ -67,7 +66,7 @@ impl Alarm {
         // One of these pairs of reads falls on the first instruction of a tick: there the difference is exact, and
         // elsewhere it is less.
         let ahead = (0..16 * tick).map(|step| ahead_at(tick, step)).max().unwrap_or(0);
-        Self { tick, ahead }
+        Ok(Self { tick, ahead })
     }
 
     /// As two words, for another thread.
@@ -134,9 +133,15 @@ fn start_counter() {
     }
 }
 
-/// Makes the call in x19 to x22, then for ever the one in x24 to x27.
+/// The registers in which the programs below find capability, info, number and reply capability of their two calls.
+pub const CALLS: [[Register; 4]; 2] = [
+    [Register::X19, Register::X20, Register::X21, Register::X22],
+    [Register::X24, Register::X25, Register::X26, Register::X27],
+];
+
+/// Makes the first of two calls once, then for ever the second.
 #[unsafe(naked)]
-extern "C" fn once_then_always() -> ! {
+pub extern "C" fn once_then_always() -> ! {
     naked_asm!(
         "mov x0, x19",
         "mov x1, x20",
@@ -152,9 +157,9 @@ extern "C" fn once_then_always() -> ! {
     )
 }
 
-/// Makes the call in x19 to x22 and the one in x24 to x27 in turns.
+/// Makes two calls in turns.
 #[unsafe(naked)]
-extern "C" fn in_turns() -> ! {
+pub extern "C" fn in_turns() -> ! {
     naked_asm!(
         "2: mov x0, x19",
         "mov x1, x20",
@@ -172,34 +177,8 @@ extern "C" fn in_turns() -> ! {
 
 /// Does nothing, for ever.
 #[unsafe(naked)]
-extern "C" fn idle() -> ! {
+pub extern "C" fn idle() -> ! {
     naked_asm!("2: b 2b")
-}
-
-/// The registers of a thread that makes the first call once, and then the second one again and again.
-pub fn once_then_always_registers(first: Call, second: Call) -> Registers {
-    registers(once_then_always, first, second)
-}
-
-/// The registers of a thread that makes these two calls in turns.
-pub fn in_turns_registers(first: Call, second: Call) -> Registers {
-    registers(in_turns, first, second)
-}
-
-/// The registers of a thread that does nothing.
-pub fn idle_registers() -> Registers {
-    Registers::starting_at(idle as *const () as u64, 0, 0)
-}
-
-fn registers(program: extern "C" fn() -> !, first: Call, second: Call) -> Registers {
-    use Register::{X19, X20, X21, X22, X24, X25, X26, X27};
-    let mut registers = Registers::starting_at(program as *const () as u64, 0, 0);
-    for (call, places) in [(first, [X19, X20, X21, X22]), (second, [X24, X25, X26, X27])] {
-        for (place, word) in places.into_iter().zip(call.words()) {
-            registers = registers.with(place, word);
-        }
-    }
-    registers
 }
 
 /// Cache maintenance for so many pages.
