@@ -176,9 +176,13 @@ impl<'a> Bench<'a> {
         if let Some(Range { start, end }) = &self.machine.firmware {
             plugin += &format!(",firmware={start:#x}-{end:#x}");
         }
-        if let Some(name) = profiled {
-            let operation = counts.find(name)?;
-            plugin += &format!(",profile={}.{}.{}", operation.group, operation.window, operation.windows);
+        match profiled {
+            Some(profile::BOOT) => plugin += ",profile=boot",
+            Some(name) => {
+                let operation = counts.find(name)?;
+                plugin += &format!(",profile={}.{}.{}", operation.group, operation.window, operation.windows);
+            }
+            None => {}
         }
         let mut command = self.boot();
         command.args(["-plugin", &plugin]);

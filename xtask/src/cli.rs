@@ -172,7 +172,7 @@ pub(crate) struct Bench {
     /// Also write the counts to FILE
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Print where the kernel's instructions of OPERATION go
+    /// Print where the kernel's instructions of OPERATION, or of `boot`, go
     #[arg(long, value_name = "OPERATION")]
     pub(crate) profile: Option<String>,
     /// Compare with the counts that are kept

@@ -8,8 +8,8 @@
 //! nothing here is shared between threads.
 //!
 //! Arguments: `arch=NAME`, the architecture; `out=FILE`, where the counts go; `kernel=ADDRESS`, the kernel's entry;
-//! `user=ADDRESS`, the root task's; `firmware=START-END`, where firmware runs; `profile=GROUP.WINDOW.WINDOWS`, whose
-//! instructions are counted one by one.
+//! `user=ADDRESS`, the root task's; `firmware=START-END`, where firmware runs; `profile=GROUP.WINDOW.WINDOWS` or
+//! `profile=boot`, whose instructions are counted one by one.
 //!
 //! The file has lines `boot COUNT FIRMWARE`, `window GROUP TOTAL KERNEL FIRMWARE` in order of time and
 //! `instruction ADDRESS COUNT`.
@@ -115,12 +115,14 @@ struct Count {
     firmware: u64,
 }
 
-/// Which windows are profiled: of this group each one with this index modulo the number.
+/// Whose instructions are counted one by one.
 #[derive(Clone, Copy)]
-struct Profile {
-    group: u64,
-    window: u64,
-    windows: u64,
+enum Profile {
+    Nothing,
+    /// From the kernel's entry to the root task's.
+    Boot,
+    /// Of this group each window with this index modulo the number.
+    Windows { group: u64, window: u64, windows: u64 },
 }
 
 /// All that is known.
@@ -130,7 +132,7 @@ struct Counter {
     kernel_entry: u64,
     user_entry: u64,
     firmware: Range<u64>,
-    profile: Option<Profile>,
+    profile: Profile,
     boot: Boot,
     groups: u64,
     windows_in_group: u64,
@@ -159,7 +161,7 @@ static COUNTER: Global = Global(UnsafeCell::new(Counter {
     kernel_entry: 0,
     user_entry: 0,
     firmware: 0..0,
-    profile: None,
+    profile: Profile::Nothing,
     boot: Boot::Before,
     groups: 0,
     windows_in_group: 0,
@@ -250,10 +252,11 @@ impl Counter {
                 let (Ok(start), Ok(end)) = (number(start), number(end)) else { return false };
                 self.firmware = start..end;
             }
+            "profile" if value == "boot" => self.profile = Profile::Boot,
             "profile" => {
                 let numbers: Vec<u64> = value.split('.').filter_map(|number| number.parse().ok()).collect();
                 let [group, window, windows] = numbers[..] else { return false };
-                self.profile = Some(Profile { group, window, windows });
+                self.profile = Profile::Windows { group, window, windows };
             }
             _ => return false,
         }
@@ -269,7 +272,7 @@ impl Counter {
     }
 
     fn execute(&mut self, instruction: &mut Instruction) {
-        self.count_boot(instruction.address);
+        self.count_boot(instruction);
         match instruction.meaning {
             Meaning::Nothing => {}
             Meaning::OpenWindow => return self.open(),
@@ -287,25 +290,30 @@ impl Counter {
         }
     }
 
-    fn count_boot(&mut self, address: u64) {
+    fn count_boot(&mut self, instruction: &mut Instruction) {
+        let address = instruction.address;
         match &mut self.boot {
             Boot::Before if address == self.kernel_entry => {
                 self.boot = Boot::Booting(Count { total: 1, kernel: 1, firmware: 0 });
             }
             Boot::Booting(count) if address == self.user_entry => self.boot = Boot::Booted(*count),
-            Boot::Booting(count) => count.add(address, &self.firmware),
+            Boot::Booting(count) => {
+                count.add(address, &self.firmware);
+                instruction.profiled += u64::from(matches!(self.profile, Profile::Boot));
+            }
             Boot::Before | Boot::Booted(_) => {}
         }
     }
 
     fn open(&mut self) {
         (self.is_open, self.window) = (true, Count::default());
-        self.is_profiled = self.profile.is_some_and(|profile| {
-            let index = self.windows_in_group;
-            self.groups == profile.group + 1
-                && index % profile.windows == profile.window
-                && index >= WARM_UP * profile.windows
-        });
+        let index = self.windows_in_group;
+        self.is_profiled = match self.profile {
+            Profile::Windows { group, window, windows } => {
+                self.groups == group + 1 && index % windows == window && index >= WARM_UP * windows
+            }
+            Profile::Boot | Profile::Nothing => false,
+        };
     }
 
     fn close(&mut self) {

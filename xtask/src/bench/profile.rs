@@ -13,6 +13,9 @@ use object::{Object, ObjectSection};
 use super::counts::Counts;
 use crate::artifact;
 
+/// What the way from the kernel's entry to the root task's is called.
+pub(crate) const BOOT: &str = "boot";
+
 /// Rounds that are counted (as in the benchmark).
 const ROUNDS: f64 = 64.0;
 
@@ -32,15 +35,21 @@ pub(crate) fn print(kernel: &Path, counts: &Counts, operation: &str) -> Result<(
         *functions.entry(function.clone()).or_insert(0) += count;
         *places.entry((place, function)).or_insert(0) += count;
     }
-    let found = counts.find(operation)?;
-    println!("{operation}: {} instructions, {} of them in the kernel", found.total, found.kernel);
+    let rounds = if operation == BOOT {
+        println!("{operation}: {} instructions", counts.boot);
+        1.0
+    } else {
+        let found = counts.find(operation)?;
+        println!("{operation}: {} instructions, {} of them in the kernel", found.total, found.kernel);
+        ROUNDS
+    };
     println!("\nby function, inlined ones apart:");
     for (function, count) in sorted(functions) {
-        println!("{:>8.1}  {function}", count as f64 / ROUNDS);
+        println!("{:>8.1}  {function}", count as f64 / rounds);
     }
     println!("\nby line:");
     for ((place, function), count) in sorted(places).into_iter().take(MOST_LINES) {
-        println!("{:>8.1}  {place}  {function}", count as f64 / ROUNDS);
+        println!("{:>8.1}  {place}  {function}", count as f64 / rounds);
     }
     Ok(())
 }
