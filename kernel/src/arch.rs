@@ -240,7 +240,7 @@ pub trait Arch: Sized + 'static {
     ) {
         self.switch_to(store, to, Some(vspace));
     }
-    /// Whether the kernel may take its short way ([`crate::ipc::fastpath`]). No machine has a reason to refuse; the
+    /// Whether the kernel may take its short ways ([`crate::ipc::fastpath`]). No machine has a reason to refuse; the
     /// host does, to compare that way with the general path.
     #[inline(always)]
     fn allows_short_way(&self) -> bool {

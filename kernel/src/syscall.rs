@@ -89,8 +89,15 @@ impl<A: Arch> Kernel<A> {
     /// As [`Self::handle_syscall`], whatever the call.
     #[inline(never)]
     fn handle_syscall_generally(&mut self, thread: Ref<Tcb>, number: u64) {
-        if !(syscall::YIELD..=syscall::CALL).contains(&number.cast_signed()) {
-            return self.handle_other_syscall(thread, number);
+        let done = match number.cast_signed() {
+            syscall::SEND => self.send_directly(thread, Sending::Send),
+            syscall::NB_SEND => self.send_directly(thread, Sending::NonBlocking),
+            syscall::YIELD => self.is_quiet() && self.yield_directly(thread).is_some(),
+            syscall::YIELD..=syscall::CALL => false,
+            _ => return self.handle_other_syscall(thread, number),
+        };
+        if done {
+            return;
         }
         if self.check_budget() && self.system_call(thread, number.cast_signed()) == Err(Preempted) {
             self.repeat_later(thread);
@@ -110,8 +117,13 @@ impl<A: Arch> Kernel<A> {
 
     /// An interrupt has come, while a thread ran or while the kernel idled.
     pub fn handle_irq(&mut self) {
-        self.check_budget_at_interrupt();
-        self.handle_interrupt();
+        let is_quiet = self.check_budget_at_interrupt();
+        if let Some((notification, badge)) = self.take_interrupt() {
+            if is_quiet && self.fast_signal(notification, badge) {
+                return;
+            }
+            self.signal(notification, badge);
+        }
         self.schedule();
     }
 
@@ -154,7 +166,9 @@ impl<A: Arch> Kernel<A> {
             self.store[thread].state = ThreadState::Restart;
         }
         self.check_budget_at_interrupt();
-        self.handle_interrupt();
+        if let Some((notification, badge)) = self.take_interrupt() {
+            self.signal(notification, badge);
+        }
     }
 
     /// The phases of the call with this number.
@@ -197,8 +211,28 @@ impl<A: Arch> Kernel<A> {
     /// released. The other half of [`Self::try_fastpath`].
     #[inline(never)]
     pub(crate) fn call_object(&mut self, thread: Ref<Tcb>, slot: Ref<Slot>) {
+        self.send_through(thread, slot, Sending::Call);
+    }
+
+    /// The current thread's Send or NBSend, if there is time, nobody is to be released, and its CSpace has one level;
+    /// whether it was done.
+    #[inline(always)]
+    fn send_directly(&mut self, thread: Ref<Tcb>, kind: Sending) -> bool {
+        if !self.is_quiet() {
+            return false;
+        }
+        let Some(slot) = self.lookup_directly(thread, A::REGISTERS.capability) else { return false };
+        if !self.try_signal(thread, self.store[slot].raw) {
+            self.send_through(thread, slot, kind);
+        }
+        true
+    }
+
+    /// Sends the message of `thread` to what is in `slot`: all of a system call with one phase that sends.
+    #[inline(always)]
+    fn send_through(&mut self, thread: Ref<Tcb>, slot: Ref<Slot>, kind: Sending) {
         let info = MessageInfo(self.register(thread, A::REGISTERS.info));
-        if self.send_to(thread, slot, info, Sending::Call) == Err(Preempted) {
+        if self.send_to(thread, slot, info, kind) == Err(Preempted) {
             self.repeat_later(thread);
         }
         self.schedule();

@@ -457,6 +457,59 @@ mod test {
         play(0..12, 250, None);
     }
 
+    /// All that the short ways may touch, of all objects that the monkey knows.
+    fn picture(monkey: &Monkey<Random>) -> String {
+        let kernel = &monkey.world.kernel;
+        let mut picture = format!(
+            "{:?} {:?} {:?}",
+            kernel.core.current,
+            kernel.arch.deadline(),
+            (200..202).map(|priority| kernel.core.ready().head(0, priority)).collect::<Vec<_>>()
+        );
+        for address in 0..monkey.end {
+            let object = match monkey.look(address) {
+                Some(Cap::Tcb(tcb)) => {
+                    let Tcb {
+                        state, queued, sched_context, endpoint, notification, reply, registers, ..
+                    } = &kernel.store[tcb];
+                    let words = &registers.words;
+                    format!(
+                        "{state:?} {queued:?} {sched_context:?} {endpoint:?} {notification:?} {reply:?} {words:x?}"
+                    )
+                }
+                Some(Cap::Endpoint(cap)) => format!("{:?}", kernel.store[cap.object].queue()),
+                Some(Cap::Notification(cap)) => format!("{:?}", kernel.store[cap.object]),
+                Some(Cap::Reply { object, .. }) => format!("{:?}", kernel.store[object]),
+                Some(Cap::SchedContext { object, .. }) => {
+                    let context = kernel.store[object];
+                    let refills = (0..context.refill_max).map(|index| kernel.store[object.refill(index)]);
+                    format!("{context:?} {:?}", refills.collect::<Vec<_>>())
+                }
+                _ => continue,
+            };
+            picture += &format!("\n{address}: {object}");
+        }
+        picture
+    }
+
+    #[test]
+    fn the_short_ways_do_what_the_general_ones_do() {
+        for seed in 2000..2016 {
+            println!("seed {seed}");
+            let mut short = Monkey::new(Random::new(seed));
+            let mut general = Monkey::new(Random::new(seed));
+            general.world.kernel.arch.forbid_short_way();
+            for step in 0..250 {
+                let goes_on = short.step();
+                assert_eq!(goes_on, general.step());
+                assert_eq!(picture(&short), picture(&general), "step {step}");
+                if !goes_on {
+                    break;
+                }
+            }
+        }
+    }
+
     #[test]
     fn nor_when_each_unit_of_work_is_interrupted() {
         play(1000..1012, 250, Some(1));

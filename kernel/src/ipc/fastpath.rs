@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The short way through the kernel for the two halves of a call to a passive server: Call, and ReplyRecv.
+//! The short way through the kernel for the two halves of a call to a passive server, Call and ReplyRecv; for signals;
+//! and for Yield.
 //!
 //! What it does is what the general path does ([`crate::syscall`], [`super::rendezvous`], [`crate::sched`]) when a
 //! number of things are as usual, put together by hand so that nothing is asked twice. It first decides, changing
@@ -10,10 +11,12 @@
 //! - The message has no capabilities and fits into registers; the CSpace has one level.
 //! - Call: exactly one thread waits at the endpoint, with a reply object and without time. ReplyRecv: the one who
 //!   is answered called last on the context that now runs, with no fault, and the endpoint is idle.
+//! - A signal, by a thread or an interrupt: nobody waits for it, not even at an endpoint; or exactly one thread does,
+//!   which is higher than the current one and has time of its own.
 //! - Whoever is to run is of the current domain and at least as high as the current thread, or as all that are
 //!   ready, and its address space is alive.
 //!
-//! Time needs no care: the context stays the one that runs, and only changes hands. That nobody ready is higher than
+//! In a call time needs no care: the context stays the one that runs, and only changes hands. That nobody ready is higher than
 //! the current thread is S1; that its context has budget is B2; that a running thread has no fault is how faults end
 //! ([`Kernel::cancel_ipc`]); and that a blocked thread yields to nobody is how it came to run and block.
 //!
@@ -26,12 +29,12 @@ use crate::cspace::Slot;
 use crate::object::endpoint::EndpointState;
 use crate::object::reply::Above;
 use crate::object::tcb::TcbSlot;
-use crate::object::{Endpoint, Reply, SchedContext, Table, Tcb, ThreadState};
+use crate::object::{Endpoint, Notification, Reply, SchedContext, Table, Tcb, ThreadState};
 use crate::store::Ref;
 use crate::tree::{Key, Links};
 use crate::units::{Asid, PRIORITIES};
 use keel_abi::message::{MESSAGE_REGISTERS, MessageInfo};
-use keel_abi::{syscall, timing};
+use keel_abi::syscall;
 
 /// What both halves do at their end: a message goes from the current thread to the one that runs next.
 struct Switch {
@@ -74,14 +77,45 @@ impl<A: Arch> Kernel<A> {
     /// Does the system call that `thread`, which is current, has executed, if it is a usual one.
     #[inline(always)]
     pub(crate) fn try_fastpath(&mut self, thread: Ref<Tcb>, number: u64) -> Way {
-        if !self.arch.allows_short_way() {
-            return Way::General;
-        }
         match number.cast_signed() {
             syscall::CALL if self.is_quiet() => self.call_directly(thread),
             syscall::REPLY_RECV if self.is_quiet() => Way::of(self.fast_reply_recv(thread)),
             _ => Way::General,
         }
+    }
+
+    /// In a quiet entry: if `cap` is to a notification, raises it for `thread`; whether it did.
+    #[inline(always)]
+    pub(crate) fn try_signal(&mut self, thread: Ref<Tcb>, cap: RawCap) -> bool {
+        if !cap.is_with(tag::NOTIFICATION, Rights::WRITE) || self.short_message(thread).is_none() {
+            return false;
+        }
+        cap.object(4).is_some_and(|notification| self.fast_signal(notification, cap.word1))
+    }
+
+    /// Raises `notification` with `badge` in an entry that is quiet and has done nothing yet; whether it did. If not,
+    /// nothing has changed.
+    #[inline(always)]
+    pub(crate) fn fast_signal(&mut self, notification: Ref<Notification>, badge: u64) -> bool {
+        let Notification { queue, active, bound_tcb, .. } = self.store[notification];
+        let Some(waiter) = queue else {
+            if !active && bound_tcb.is_some() {
+                return false;
+            }
+            let raised = &mut self.store[notification];
+            raised.word = if active { raised.word | badge } else { badge };
+            raised.active = true;
+            return true;
+        };
+        // In a tree of height 1 it is alone.
+        let is_alone = self.store[waiter].links.height == 1;
+        let Some(turn) = self.plan_preemption(waiter).filter(|_| is_alone) else { return false };
+        self.store[notification].queue = None;
+        let woken = &mut self.store[waiter];
+        woken.notification = None;
+        woken.registers.words[A::REGISTERS.capability] = badge;
+        self.preempt(turn);
+        true
     }
 
     /// Call. What is called may also be an object; then the general path goes on here, and
@@ -237,7 +271,7 @@ impl<A: Arch> Kernel<A> {
 
     /// The slot that a register of `thread` names, if its CSpace has one level.
     #[inline(always)]
-    fn lookup_directly(&self, thread: Ref<Tcb>, register: usize) -> Option<Ref<Slot>> {
+    pub(crate) fn lookup_directly(&self, thread: Ref<Tcb>, register: usize) -> Option<Ref<Slot>> {
         let address = self.store[thread].registers.words[register];
         let root = self.store[thread].slots[TcbSlot::CSpace as usize].raw;
         root.only_level_slot(address)
@@ -248,17 +282,12 @@ impl<A: Arch> Kernel<A> {
     fn may_switch(&self, from: Ref<Tcb>, to: Ref<Tcb>) -> Option<(Ref<Table>, Asid)> {
         let domain = self.domains.current();
         let priority = self.store[to].priority;
-        if timing::DOMAINS > 1 && self.store[to].domain != domain {
+        if !self.is_of_this_domain(to) {
             return None;
         }
         if priority < self.store[from].priority && self.core.ready().highest(domain) > Some(priority) {
             return None;
         }
-        let root = self.store[to].slots[TcbSlot::VSpace as usize].raw;
-        if root.tag() != tag::VSPACE {
-            return None;
-        }
-        let (root, asid) = (root.object(12)?, root.word1 as Asid);
-        (self.root_of(asid) == Some(root)).then_some((root, asid))
+        self.space_of(to)
     }
 }

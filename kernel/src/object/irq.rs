@@ -30,6 +30,7 @@ use crate::cdt::{self, Flags};
 use crate::cspace::{Slot, empty_slot};
 use crate::error::Error;
 use crate::invocation::{IrqControlInvocation, Message, Preempted};
+use crate::object::Notification;
 use crate::store::{Kind, Ref, Store};
 use crate::units::Irq;
 use keel_abi::label::{IRQ_ACK_IRQ, IRQ_CLEAR_IRQ_HANDLER, IRQ_ISSUE_IRQ_HANDLER, IRQ_SET_IRQ_HANDLER};
@@ -228,29 +229,31 @@ impl<A: Arch> Kernel<A> {
         self.arch.enable_interrupt(irq, trigger);
     }
 
-    /// Takes one interrupt from the controller and handles it. A second one that waits traps again at once.
-    pub fn handle_interrupt(&mut self) {
+    /// Takes one interrupt from the controller. Gives the notification that it signals, if one is set, and the badge.
+    /// A second interrupt that waits traps again at once.
+    #[inline(always)]
+    pub fn take_interrupt(&mut self) -> Option<(Ref<Notification>, u64)> {
         match self.arch.take_interrupt() {
             // Spurious, or the timer: what the time means is the scheduler's matter at every kernel exit.
-            None | Some(TakenInterrupt::Timer) => {}
+            None | Some(TakenInterrupt::Timer) => None,
             Some(TakenInterrupt::Device(irq)) if self.interrupts.is_issued(irq) => {
                 self.arch.hold_interrupt(irq);
-                self.deliver(irq);
+                let cap = self.store[self.interrupts.slot(irq)?].raw;
+                // By Q2 it may signal.
+                if cap.tag() == tag::NOTIFICATION { Some((cap.object(4)?, cap.word1)) } else { None }
             }
-            // Nobody asked for it: it was on when the kernel started, or on its way when its handler died.
             Some(TakenInterrupt::Device(irq)) => {
-                self.arch.end_interrupt(irq);
-                self.arch.disable_interrupt(irq);
+                self.end_unasked(irq);
+                None
             }
         }
     }
 
-    /// Signals the notification of `irq`, if one is set.
-    fn deliver(&mut self, irq: Irq) {
-        let Some(slot) = self.interrupts.slot(irq) else { return };
-        if let Cap::Notification(notification) = self.store[slot].cap() {
-            self.signal(notification.object, notification.badge);
-        }
+    /// Ends `irq`, for which nobody has asked: it was on when the kernel started, or on its way when its handler died.
+    #[cold]
+    fn end_unasked(&mut self, irq: Irq) {
+        self.arch.end_interrupt(irq);
+        self.arch.disable_interrupt(irq);
     }
 
     /// The last handler of `irq` is gone: the interrupt is disabled and free again. Its slot in the kernel has been

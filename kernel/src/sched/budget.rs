@@ -57,11 +57,11 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// Reads the clock; whether there is time and nobody is to be released: what [`Self::check_budget`] and
-    /// [`Kernel::schedule`] ask, in one comparison.
+    /// [`Kernel::schedule`] ask, in one comparison. Never if short ways are forbidden.
     #[inline(always)]
     pub(crate) fn is_quiet(&mut self) -> bool {
         self.update_time();
-        self.core.now < self.core.quiet_until
+        self.arch.allows_short_way() && self.core.now < self.core.quiet_until
     }
 
     /// At entry by a system call or a fault: reads the clock; whether the entry may go on. If not, it has been dealt
@@ -73,13 +73,14 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// At entry by an interrupt, and when a system call was preempted: reads the clock and acts if time is up. The
-    /// interrupt is handled in any case.
+    /// interrupt is handled in any case. Gives what [`Self::is_quiet`] says.
     #[inline(always)]
-    pub fn check_budget_at_interrupt(&mut self) {
-        self.update_time();
-        if self.out_of_time() {
+    pub fn check_budget_at_interrupt(&mut self) -> bool {
+        let is_quiet = self.is_quiet();
+        if !is_quiet && self.out_of_time() {
             self.act_on_time(Entry::Interrupt);
         }
+        is_quiet
     }
 
     /// Time seems to be up; whether it is not.
@@ -191,7 +192,8 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// What the running context used since it was last charged; from now on it counts anew.
-    fn take_used(&mut self) -> Ticks {
+    #[inline(always)]
+    pub(super) fn take_used(&mut self) -> Ticks {
         let used = self.core.now - self.core.running_since;
         self.core.running_since = self.core.now;
         self.core.time_changed = true;
@@ -199,7 +201,8 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// Charges the running context with what it has used.
-    fn charge_running(&mut self) {
+    #[inline]
+    pub(super) fn charge_running(&mut self) {
         let used = self.take_used();
         let Some(context) = self.core.sched_context else { return };
         self.store[context].consumed = self.store[context].consumed + used;
@@ -240,7 +243,8 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// Gives a round-robin context its full slice.
-    fn refill_round_robin(&mut self, context: Ref<SchedContext>) {
+    #[inline(always)]
+    pub(super) fn refill_round_robin(&mut self, context: Ref<SchedContext>) {
         let head = context.head_refill(&self.store);
         self.store[head].amount = self.store[context].period;
     }
@@ -282,7 +286,8 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// The rule for contexts that did not run for a while ([`refill::unblock`]).
-    fn unblock(&mut self, context: Ref<SchedContext>) {
+    #[inline]
+    pub(super) fn unblock(&mut self, context: Ref<SchedContext>) {
         if self.sc_active(context) && !self.store[context].round_robin {
             let (now, mut steps) = (self.core.now, self.core.steps_left);
             refill::unblock(&mut self.refills(context), now, &mut steps);

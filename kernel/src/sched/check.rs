@@ -27,7 +27,9 @@ impl<A: Arch> Kernel<A> {
         }
         used_up = used_up.min(self.domains.end());
         assert_eq!(core.check_after.0, used_up.0.saturating_sub(core.rate.min_budget.0), "B3");
-        assert_eq!(core.timer, used_up.min(core.release.next_time()), "B3");
+        let deadline = used_up.min(core.release.next_time());
+        assert_eq!(core.timer, deadline, "B3");
+        assert_eq!(core.quiet_until, deadline.min(Ticks(core.check_after.0.saturating_add(1))), "B3");
     }
 
     /// Panics if `tcb` waits in a ready queue without time (S2), or for time with a key that is not Q3's.

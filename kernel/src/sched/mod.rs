@@ -34,6 +34,7 @@
 pub mod budget;
 #[cfg(any(test, feature = "host"))]
 pub mod check;
+mod direct;
 pub mod ready;
 pub mod refill;
 pub mod release;
@@ -257,6 +258,7 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// What a thread still has to get before it runs.
+    #[inline]
     fn prepare(&mut self, tcb: Ref<Tcb>) {
         let thread = &mut self.store[tcb];
         if thread.state == ThreadState::Restart {

@@ -122,7 +122,11 @@ enum Profile {
     /// From the kernel's entry to the root task's.
     Boot,
     /// Of this group each window with this index modulo the number.
-    Windows { group: u64, window: u64, windows: u64 },
+    Windows {
+        group: u64,
+        window: u64,
+        windows: u64,
+    },
 }
 
 /// All that is known.

@@ -31,29 +31,32 @@ fn kernel() -> &'static mut Kernel<Machine> {
     unsafe { HOME.kernel() }
 }
 
-/// A thread has executed a system call. Gives the TCB of the thread that runs next, as the others do.
-pub extern "C" fn syscall() -> u64 {
+/// A thread has executed a system call. Does not return, as the others: the way back to user level begins here,
+/// and needs nothing of what is on the stack.
+pub extern "C" fn syscall() -> ! {
     let kernel = kernel();
-    kernel.handle_syscall();
-    next(kernel, cpu::wait_for_interrupt)
+    match kernel.handle_syscall() {
+        Some(tcb) => trap::leave(tcb.address().0),
+        None => trap::leave(next(kernel, cpu::wait_for_interrupt)),
+    }
 }
 
 /// An interrupt has come while a thread ran.
-pub extern "C" fn interrupt() -> u64 {
+pub extern "C" fn interrupt() -> ! {
     let kernel = kernel();
     kernel.handle_irq();
-    next(kernel, cpu::wait_for_interrupt)
+    trap::leave(next(kernel, cpu::wait_for_interrupt))
 }
 
 /// A thread has raised another exception: cause and address are what the processor says of it.
-pub extern "C" fn fault(cause: u64, address: u64) -> u64 {
+pub extern "C" fn fault(cause: u64, address: u64) -> ! {
     let kernel = kernel();
     if let Some(tcb) = kernel.core.current
         && let Some(fault) = kernel.arch.fault(&mut kernel.store, tcb, cause, address)
     {
         kernel.handle_fault(fault);
     }
-    next(kernel, cpu::wait_for_interrupt)
+    trap::leave(next(kernel, cpu::wait_for_interrupt))
 }
 
 /// The kernel itself has raised an exception.
@@ -80,6 +83,7 @@ pub fn boot(mut space: KernelSpace<Layout>, bytes: &'static [u8], root_task: Roo
     if let Err(error) = start_root_task(kernel, &mut space, &facts, root_task) {
         refuse(format_args!("{error}"));
     }
+    trap::prepare_to_leave();
     trap::leave(next(kernel, cpu::wait_for_interrupt))
 }
 

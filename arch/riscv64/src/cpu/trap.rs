@@ -3,8 +3,8 @@
 //! From user level into the kernel and back.
 //!
 //! While a thread runs, sscratch points to its TCB, which begins with its saved registers ([`crate::registers`]). A
-//! trap therefore stores each register once, where it stays; then it takes the kernel's stack and calls Rust. Rust
-//! answers with the TCB of the thread that runs next, and the way back loads from there.
+//! trap therefore stores each register once, where it stays; then it takes the kernel's stack and calls Rust, which does
+//! not return: it ends with the way back, for the TCB of the thread that runs next.
 //!
 //! Nothing of sstatus is saved: user level always runs with interrupts on, whatever SIE and SPIE say, a trap leaves SPP
 //! clear for the way back, and the FPU's state is the kernel's matter.
@@ -70,15 +70,14 @@ global_asm!(
     "sd t0, 8 * {restart}(tp)",
     "addi t0, t0, 4",
     "sd t0, 8 * {next}(tp)",
-    "call {syscall}",
-    "j keel_exit",
+    "tail {syscall}",
     "1: sd t0, 8 * {next}(tp)",
     "bgez a0, 1f",
-    "call {interrupt}",
-    "j keel_exit",
+    "tail {interrupt}",
     "1: sd t0, 8 * {restart}(tp)",
     "csrr a1, stval",
-    "call {fault}",
+    "tail {fault}",
+    ".size keel_trap, . - keel_trap",
     // The way back, with the thread's address in a0.
     ".type keel_exit, %function",
     ".globl keel_exit",
@@ -88,9 +87,8 @@ global_asm!(
     "csrw sepc, t0",
     // What the last thread has reserved is not the next one's: a store-conditional ends the reservation (unprivileged
     // manual, section 8.2). It writes what is there already, if anything.
-    "addi t1, a0, 8 * {next}",
-    "sc.d zero, t0, (t1)",
     "ld x1, 8 * 0(a0)",
+    "sc.d zero, x1, (a0)",
     "ld x2, 8 * 1(a0)",
     "ld x3, 8 * 2(a0)",
     "ld x4, 8 * 3(a0)",
@@ -123,7 +121,6 @@ global_asm!(
     "ld x10, 8 * 9(a0)",
     "sret",
     ".size keel_exit, . - keel_exit",
-    ".size keel_trap, . - keel_trap",
     // The stack may be what is wrong, and nothing of it is needed any more.
     ".type keel_kernel_exception, %function",
     "keel_kernel_exception:",
@@ -156,11 +153,16 @@ pub fn install() {
     crate::cpu::execute!("csrw stvec, {}", (&raw const keel_trap).addr() as u64);
 }
 
-/// Leaves the kernel for the first time.
-pub fn leave(tcb: u64) -> ! {
+/// Has the way back lead to user level. A trap from there does so by itself.
+pub fn prepare_to_leave() {
     /// sstatus.SPP: the way back leads to supervisor mode.
     const TO_SUPERVISOR: u64 = 1 << 8;
     crate::cpu::execute!("csrc sstatus, {}", TO_SUPERVISOR);
+}
+
+/// Leaves the kernel.
+#[inline(always)]
+pub fn leave(tcb: u64) -> ! {
     // SAFETY: `tcb` is that of a live thread, chosen by the kernel, and is loaded (1).
     unsafe { keel_exit(tcb) }
 }
