@@ -89,12 +89,14 @@ impl<A: Arch> Kernel<A> {
     /// As [`Self::handle_syscall`], whatever the call.
     #[inline(never)]
     fn handle_syscall_generally(&mut self, thread: Ref<Tcb>, number: u64) {
+        if !(syscall::YIELD..=syscall::CALL).contains(&number.cast_signed()) {
+            return self.handle_other_syscall(thread, number);
+        }
         let done = match number.cast_signed() {
             syscall::SEND => self.send_directly(thread, Sending::Send),
             syscall::NB_SEND => self.send_directly(thread, Sending::NonBlocking),
             syscall::YIELD => self.is_quiet() && self.yield_directly(thread).is_some(),
-            syscall::YIELD..=syscall::CALL => false,
-            _ => return self.handle_other_syscall(thread, number),
+            _ => false,
         };
         if done {
             return;
