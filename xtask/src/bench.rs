@@ -34,7 +34,7 @@ use crate::cargo::{self, Cargo};
 use crate::elf::{Executable, Placement};
 use crate::guest::{self, Console, End, Limits};
 use crate::image::{self, BootImage};
-use crate::machine::{Arches, KernelProfile, Machine};
+use crate::machine::{Arch, Arches, KernelProfile, Machine};
 use crate::options::{self, Settings};
 use crate::qemu::Boot;
 use crate::system::{self, Luggage};
@@ -63,7 +63,7 @@ pub(crate) fn bench(arguments: &cli::Bench) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let settings = settings()?;
     let mut values = Vec::new();
-    for arch in arches {
+    for arch in arches.iter().filter(|&&arch| arches.len() == 1 || runs_on(arch)) {
         let cargo = Cargo { workspace: &workspace, machine: arch.machine(), settings: &settings };
         if arguments.adversary {
             ensure!(system::find("adversary")?.runs_on(*arch), "there is no adversary for {arch} yet");
@@ -100,6 +100,11 @@ fn bench_one(cargo: &Cargo<'_>, arguments: &cli::Bench) -> Result<Option<Value>>
         check(&bench, &counts)?;
     }
     Ok(Some(counts.to_json(name, table.geomean)))
+}
+
+/// Whether the benchmark runs on an architecture.
+fn runs_on(arch: Arch) -> bool {
+    system::find("bench").is_ok_and(|system| system.runs_on(arch))
 }
 
 /// Fails if an operation takes more than it is known to; the part of the gate.
