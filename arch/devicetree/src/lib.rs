@@ -213,6 +213,7 @@ impl<'a> DeviceTree<'a> {
     fn check(&self) -> Result<(), Error> {
         let mut cursor = Cursor::new(self.structure);
         let (mut depth, mut roots) = (0, 0);
+        let names_end = token::names_end(self.strings);
         loop {
             match cursor.next()? {
                 Token::BeginNode(_) if depth == 0 && roots == 1 => return Err(Error::Structure),
@@ -224,6 +225,7 @@ impl<'a> DeviceTree<'a> {
                 Token::EndNode if depth == 0 => return Err(Error::Structure),
                 Token::EndNode => depth -= 1,
                 Token::Property { .. } if depth == 0 => return Err(Error::Structure),
+                Token::Property { name, .. } if name < names_end => {}
                 Token::Property { name, .. } => {
                     token::name_at(self.strings, name)?;
                 }

@@ -4,7 +4,8 @@
 //!
 //! A `reg` is written in the address space of the node's parent. Each bus on the way to the root says in
 //! its `ranges` how its children's addresses appear one level up; a bus without `ranges` hides them
-//! (section 2.3.8). A [`Node`] therefore carries what its ancestors say.
+//! (section 2.3.8). A [`Node`] therefore knows where its ancestors' properties begin; what they say is looked up when
+//! somebody asks for its regions, which happens to few nodes.
 
 use crate::token::{Cursor, Token, name_at};
 use crate::{MAX_DEPTH, Region};
@@ -32,8 +33,8 @@ pub struct Node<'a> {
     strings: &'a [u8],
     /// Number of ancestors.
     depth: usize,
-    /// The ancestors, root first.
-    ancestors: [Bus<'a>; MAX_DEPTH],
+    /// Where the ancestors' properties begin, root first.
+    ancestors: [u32; MAX_DEPTH],
 }
 
 impl<'a> Node<'a> {
@@ -58,7 +59,7 @@ impl<'a> Node<'a> {
 
     /// The property of this name.
     pub fn property(&self, name: &str) -> Option<Property<'a>> {
-        self.properties().find(|(found, _)| *found == name.as_bytes()).map(|(_, property)| property)
+        property(self.properties, self.strings, name)
     }
 
     /// The property of this name as one string.
@@ -79,7 +80,7 @@ impl<'a> Node<'a> {
     /// The regions of `reg` as the CPU addresses them. Entries that no bus translates are left out.
     pub fn regions(&self) -> impl Iterator<Item = Region> + Clone + use<'a> {
         let node = *self;
-        let bus = node.depth.checked_sub(1).map(|parent| node.ancestors[parent]).unwrap_or_default();
+        let bus = node.depth.checked_sub(1).map(|parent| node.bus(parent)).unwrap_or_default();
         let entry_bytes = (bus.address_cells + bus.size_cells) * 4;
         let reg = node.property("reg").map_or(&[][..], |property| property.0);
         // A root without cells would make empty entries: none then.
@@ -95,7 +96,7 @@ impl<'a> Node<'a> {
         let mut address = address;
         // The root (ancestor 0) speaks the CPU's addresses.
         for level in (1..self.depth).rev() {
-            let (bus, above) = (self.ancestors[level], self.ancestors[level - 1]);
+            let (bus, above) = (self.bus(level), self.bus(level - 1));
             let ranges = bus.ranges?;
             if ranges.is_empty() {
                 continue;
@@ -112,18 +113,32 @@ impl<'a> Node<'a> {
         Region::new(address, size)
     }
 
-    /// What this node tells its children.
-    fn bus(&self) -> Bus<'a> {
+    /// What the ancestor at this depth tells its children.
+    fn bus(&self, depth: usize) -> Bus<'a> {
+        let Some(&at) = self.ancestors.get(depth) else { return Bus::default() };
+        let property = |name| property(self.properties.moved_to(at), self.strings, name);
         let count = |name, default| {
-            let number = self.property(name).and_then(|property| property.number());
+            let number = property(name).and_then(|property| property.number());
             number.filter(|&count| count <= 4).map_or(default, |count| count as usize)
         };
         Bus {
             address_cells: count("#address-cells", 2),
             size_cells: count("#size-cells", 1),
-            ranges: self.property("ranges").map(|property| property.0),
+            ranges: property("ranges").map(|property| property.0),
         }
     }
+}
+
+/// The property called `name` among those that begin at `cursor`.
+fn property<'a>(mut cursor: Cursor<'a>, strings: &[u8], name: &str) -> Option<Property<'a>> {
+    // One round per property.
+    while let Ok(Token::Property { name: at, value }) = cursor.next() {
+        let found = strings.get(at..).and_then(|rest| rest.strip_prefix(name.as_bytes()));
+        if found.is_some_and(|rest| rest.first() == Some(&0)) {
+            return Some(Property(value));
+        }
+    }
+    None
 }
 
 /// The bytes of a property.
@@ -172,8 +187,8 @@ pub struct Nodes<'a> {
     strings: &'a [u8],
     /// Number of open nodes.
     depth: usize,
-    /// The open nodes, root first.
-    open: [Bus<'a>; MAX_DEPTH],
+    /// Where the open nodes' properties begin, root first.
+    open: [u32; MAX_DEPTH],
 }
 
 impl<'a> Nodes<'a> {
@@ -197,7 +212,7 @@ impl<'a> Iterator for Nodes<'a> {
                         depth: self.depth,
                         ancestors: self.open,
                     };
-                    *self.open.get_mut(self.depth)? = node.bus();
+                    *self.open.get_mut(self.depth)? = self.cursor.position();
                     self.depth += 1;
                     return Some(node);
                 }

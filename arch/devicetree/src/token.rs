@@ -39,6 +39,17 @@ impl<'a> Cursor<'a> {
         Self { structure, at: 0 }
     }
 
+    /// Where the next token is.
+    pub(crate) fn position(&self) -> u32 {
+        // The block is at most MAX_BYTES long.
+        self.at as u32
+    }
+
+    /// A cursor at another place, which [`Self::position`] has given.
+    pub(crate) fn moved_to(&self, position: u32) -> Self {
+        Self { at: position as usize, ..*self }
+    }
+
     /// The next token; NOPs are passed over. Each call moves on, so that every walk ends.
     pub(crate) fn next(&mut self) -> Result<Token<'a>, Error> {
         loop {
@@ -82,4 +93,19 @@ pub(crate) fn name_at(block: &[u8], at: usize) -> Result<&[u8], Error> {
     let rest = rest.get(..MAX_NAME_BYTES).unwrap_or(rest);
     let end = rest.iter().position(|&byte| byte == 0).ok_or(Error::Structure)?;
     Ok(&rest[..end])
+}
+
+/// Names that start below this offset of a block end in time, as far as one look at the block shows.
+pub(crate) fn names_end(block: &[u8]) -> usize {
+    let mut end = 0;
+    // One round per byte.
+    for (at, &byte) in block.iter().enumerate() {
+        if at - end == MAX_NAME_BYTES {
+            break;
+        }
+        if byte == 0 {
+            end = at + 1;
+        }
+    }
+    end
 }
