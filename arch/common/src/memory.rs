@@ -10,6 +10,9 @@ const PAGE_BITS: u32 = 12;
 /// How many separate regions of memory are used.
 pub const MAX_MEMORY: usize = 16;
 
+/// As many regions of memory, and reservations, as trees have mostly.
+const FEW: usize = 32;
+
 /// The memory that the machine has and that nobody has reserved: whole pages below `limit`, in ascending order,
 /// neither overlapping nor touching. Regions beyond the first [`MAX_MEMORY`] are left out.
 #[derive(Clone, Copy)]
@@ -21,9 +24,15 @@ pub struct MemoryMap {
 }
 
 impl MemoryMap {
-    /// What the device tree says.
+    /// What the device tree says. It is walked once for memory and once for reservations, unless there are many.
     pub fn find(tree: &DeviceTree<'_>, limit: u64) -> Self {
-        Self::of(tree.memory(), tree.reserved(), limit)
+        let (mut memory, mut reserved) = ([Region::EMPTY; FEW], [Region::EMPTY; FEW]);
+        match (collect(&mut memory, tree.memory()), collect(&mut reserved, tree.reserved())) {
+            (Some(memory), Some(reserved)) => {
+                Self::of(memory.iter().copied(), reserved.iter().copied(), limit)
+            }
+            _ => Self::of(tree.memory(), tree.reserved(), limit),
+        }
     }
 
     /// What is in `memory` and not in `reserved`. Regions can come in any order, and overlap.
@@ -50,6 +59,12 @@ impl MemoryMap {
     pub fn regions(&self) -> &[Region] {
         &self.regions[..self.count]
     }
+}
+
+/// The regions, if there is room for all of them.
+fn collect(room: &mut [Region; FEW], mut regions: impl Iterator<Item = Region>) -> Option<&[Region]> {
+    let count = room.iter_mut().zip(&mut regions).map(|(place, region)| *place = region).count();
+    if regions.next().is_some() { None } else { room.get(..count) }
 }
 
 /// The first stretch at or behind `from` that is memory without reservations.

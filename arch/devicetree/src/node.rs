@@ -34,7 +34,7 @@ pub struct Node<'a> {
     /// Number of ancestors.
     depth: usize,
     /// Where the ancestors' properties begin, root first.
-    ancestors: [u32; MAX_DEPTH],
+    ancestors: [usize; MAX_DEPTH],
 }
 
 impl<'a> Node<'a> {
@@ -188,7 +188,7 @@ pub struct Nodes<'a> {
     /// Number of open nodes.
     depth: usize,
     /// Where the open nodes' properties begin, root first.
-    open: [u32; MAX_DEPTH],
+    open: [usize; MAX_DEPTH],
 }
 
 impl<'a> Nodes<'a> {

@@ -40,14 +40,13 @@ impl<'a> Cursor<'a> {
     }
 
     /// Where the next token is.
-    pub(crate) fn position(&self) -> u32 {
-        // The block is at most MAX_BYTES long.
-        self.at as u32
+    pub(crate) fn position(&self) -> usize {
+        self.at
     }
 
     /// A cursor at another place, which [`Self::position`] has given.
-    pub(crate) fn moved_to(&self, position: u32) -> Self {
-        Self { at: position as usize, ..*self }
+    pub(crate) fn moved_to(&self, position: usize) -> Self {
+        Self { at: position, ..*self }
     }
 
     /// The next token; NOPs are passed over. Each call moves on, so that every walk ends.

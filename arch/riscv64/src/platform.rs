@@ -58,14 +58,14 @@ impl Platform {
     /// one that does not exist stands for the first.
     pub fn find(tree: &DeviceTree<'_>, hart: u64) -> Result<Self, Error> {
         let processor = Processor::find(tree, hart).ok_or(Error::NoProcessor)?;
-        let node = PLICS.iter().find_map(|name| tree.compatible(name)).ok_or(Error::NoInterruptController)?;
+        let node = first_of(tree, &PLICS).ok_or(Error::NoInterruptController)?;
         let plic = node.regions().next().ok_or(Error::NoInterruptController)?;
         let context = context(&node, processor.interrupts).ok_or(Error::NoInterruptController)?;
         let last = node.property("riscv,ndev").and_then(|property| property.number());
         let last_interrupt =
             last.and_then(|last| u32::try_from(last).ok()).ok_or(Error::NoInterruptController)?;
         let timer_khz = processor.frequency(tree).map(|hertz| hertz / 1000).filter(|&khz| khz > 0);
-        let clint = CLINTS.iter().find_map(|name| tree.compatible(name)?.regions().next());
+        let clint = first_of(tree, &CLINTS).and_then(|node| node.regions().next());
         let kept = [plic, clint.unwrap_or(Region::EMPTY)].map(|region| region.grow_to(KEPT_BITS));
         Ok(Self {
             plic,
@@ -118,6 +118,14 @@ impl<'a> Processor<'a> {
         listed.is_some_and(|list| list.strings().any(is_it))
             || self.node.string("riscv,isa").is_some_and(|isa| isa.split('_').skip(1).any(is_it))
     }
+}
+
+/// The first device that is in use and of one of these kinds.
+fn first_of<'a>(tree: &DeviceTree<'a>, names: &[&str]) -> Option<Node<'a>> {
+    let is_listed = |node: &Node<'_>| {
+        node.property("compatible").is_some_and(|list| list.strings().any(|name| names.contains(&name)))
+    };
+    tree.nodes().find(|node| is_listed(node) && node.is_enabled())
 }
 
 /// Whether a node is that of a processor.

@@ -146,19 +146,21 @@ impl<'a, F: Format> Tables<'a, F> {
                 .rev()
                 .step_by(INDEX_BITS as usize)
                 .find(|&bits| bits <= alignment);
-            done += self.map_block(root, address, at, bits.unwrap_or(PAGE_BITS), kind)?;
+            let most = physical.size() - done;
+            done += self.map_blocks(root, address, at, bits.unwrap_or(PAGE_BITS), most, kind)?;
         }
         Ok(())
     }
 
-    /// Maps a block of `2^bits` bytes, or a smaller one where smaller ones are mapped; gives how many bytes
-    /// are mapped from there on.
-    fn map_block(
+    /// Maps blocks of `2^bits` bytes, as many as fit into `most` bytes and the table, or a smaller one where smaller
+    /// ones are mapped; gives how many bytes are mapped from there on.
+    fn map_blocks(
         &mut self,
         root: Root,
         address: u64,
         physical: u64,
         bits: u32,
+        most: u64,
         kind: Kind,
     ) -> Result<u64, Error> {
         let (mut table, mut level, mut bits) = (root.table, root.width as u32, bits);
@@ -175,8 +177,16 @@ impl<'a, F: Format> Tables<'a, F> {
                 bits -= INDEX_BITS;
             }
             if level == bits {
-                self.pool[table].0[slot] = F::leaf(physical, level, kind);
-                return Ok(1 << level);
+                let mut done = 0;
+                // Behind the table's end a larger block may fit.
+                for entry in self.pool[table].0[slot..].iter_mut() {
+                    if *entry != 0 || done + (1 << level) > most {
+                        break;
+                    }
+                    *entry = F::leaf(physical + done, level, kind);
+                    done += 1 << level;
+                }
+                return Ok(done);
             }
             table = match below {
                 Some(below) => (below - self.base) as usize / size_of::<Table>(),

@@ -16,6 +16,8 @@
 #[cfg(target_os = "none")]
 pub mod entry;
 #[cfg(target_os = "none")]
+mod memory;
+#[cfg(target_os = "none")]
 pub mod start;
 #[cfg(target_os = "none")]
 pub mod trap;
