@@ -206,6 +206,8 @@ static X86_64: Machine = Machine {
 pub(crate) enum Board {
     /// QEMU's `virt` machine for 64-bit Arm
     QemuVirt,
+    /// QEMU's `virt` machine for 64-bit RISC-V
+    QemuRiscvVirt,
 }
 
 impl Board {
@@ -213,6 +215,7 @@ impl Board {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Board::QemuVirt => "qemu-virt",
+            Board::QemuRiscvVirt => "qemu-riscv-virt",
         }
     }
 
@@ -220,6 +223,7 @@ impl Board {
     pub(crate) fn arch(self) -> Arch {
         match self {
             Board::QemuVirt => Arch::Aarch64,
+            Board::QemuRiscvVirt => Arch::Riscv64,
         }
     }
 
@@ -228,6 +232,16 @@ impl Board {
     pub(crate) fn kernel_paddr(self) -> u64 {
         match self {
             Board::QemuVirt => 0x6000_0000,
+            Board::QemuRiscvVirt => 0xa000_0000,
+        }
+    }
+
+    /// Memory that firmware keeps for itself, of which the board's tree knows nothing until firmware runs.
+    pub(crate) fn firmware(self) -> Option<Range<u64>> {
+        match self {
+            Board::QemuVirt => None,
+            // What a loader may be put behind.
+            Board::QemuRiscvVirt => Some(0x8000_0000..0x8020_0000),
         }
     }
 }
