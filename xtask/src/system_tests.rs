@@ -81,6 +81,13 @@ static TESTS: &[SystemTest] = &[
     PROCESSES,
     SystemTest { name: "processes-release", kernel: KernelProfile::Release, ..PROCESSES },
     SystemTest { name: "processes-icount", icount: true, ..PROCESSES },
+    // Without a timer of the processor's own the kernel asks firmware.
+    SystemTest {
+        name: "processes-firmware-timer",
+        only: Some(Arch::Riscv64),
+        machine: &["-cpu", "rv64,sstc=off"],
+        ..PROCESSES
+    },
     CONFORMANCE,
     SystemTest { name: "conformance-release", kernel: KernelProfile::Release, ..CONFORMANCE },
     SystemTest { name: "conformance-domains", options: &["domains=16"], ..CONFORMANCE },
