@@ -220,6 +220,9 @@ impl Supervisor {
     }
 
     fn clean_up(&self) -> Result {
+        if cases::domain::restore().is_err() {
+            return Err("the schedule of the domains cannot be put back".into());
+        }
         for slot in tester::used_slots() {
             CNODE.path(CPtr::new(slot)).delete()?;
         }

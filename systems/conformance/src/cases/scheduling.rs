@@ -28,6 +28,7 @@ pub const CASES: &[Case] = cases![
     an_equal_thread_is_appended,
     a_lower_thread_waits,
     a_woken_equal_goes_behind_those_that_wait,
+    of_two_woken_at_once_the_last_runs_first,
     a_preempted_thread_stays_first,
     a_raised_thread_goes_first_among_its_new_equals,
     a_lowered_thread_goes_first_among_its_new_equals,
@@ -145,6 +146,36 @@ fn a_woken_equal_goes_behind_those_that_wait(t: &mut Tester) -> Outcome {
     trace::is(&[7, 7, 8])?;
     t.settle()?;
     trace::is(&[signals[0].bits(), signals[1].bits()])
+}
+
+/// Calls, and notes when the answer has come.
+extern "C" fn call_and_note(endpoint: u64) {
+    sys::call(CPtr::new(endpoint), Default::default(), [0; 4]);
+    trace::note(1);
+}
+
+/// Sends, and notes when the message has been taken.
+extern "C" fn send_and_note(endpoint: u64) {
+    sys::send(CPtr::new(endpoint), Default::default(), [0; 4]);
+    trace::note(2);
+}
+
+/// `scheduling.md §1.1` 4: a ReplyRecv wakes who gets the answer, then who is received from. Both go to the head
+/// of their queue.
+fn of_two_woken_at_once_the_last_runs_first(t: &mut Tester) -> Outcome {
+    let (endpoint, reply, server) = (t.endpoint()?, t.reply()?, t.puppet(ABOVE)?);
+    let (caller, sender, third) = (t.puppet(BELOW)?, t.puppet(BELOW)?, t.puppet(BELOW)?);
+    server.blocks(Syscall::recv(endpoint, reply))?;
+    caller.runs(call_and_note, endpoint.bits())?;
+    t.settle()?;
+    server.done()?;
+    sender.runs(send_and_note, endpoint.bits())?;
+    t.settle()?;
+    third.runs(note, 3)?;
+    server.does(Syscall::reply_recv(endpoint, reply))?;
+    trace::is(&[])?;
+    t.settle()?;
+    trace::is(&[2, 1, 3])
 }
 
 /// `scheduling.md §1`: put back at the head of its queue.
