@@ -219,7 +219,7 @@ impl<'a> Bench<'a> {
     fn run(command: Command) -> Result<String> {
         let mut shown = Vec::new();
         let limits = Limits { timeout: Some(TIMEOUT), ..Limits::default() };
-        let end = guest::run(command, Console::Captured, limits, &mut shown)?;
+        let end = guest::run(command, Console::Captured(None), limits, &mut shown)?;
         let shown = String::from_utf8_lossy(&shown).into_owned();
         match end {
             End::Decided(verdict) if verdict.is_success() => Ok(shown),

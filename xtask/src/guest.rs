@@ -13,7 +13,7 @@
 //! killed and waited for before [`run`] returns, on every way out.
 
 use std::io::{self, Read, Write};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -43,13 +43,22 @@ pub(crate) struct Limits<'a> {
     pub(crate) timeout: Option<Duration>,
 }
 
+/// What is typed at the console, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Typing<'a> {
+    /// When this is shown.
+    pub(crate) after: &'a str,
+    /// The keys.
+    pub(crate) text: &'a str,
+}
+
 /// Who reads and writes the guest's console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Console {
+pub(crate) enum Console<'a> {
     /// The user: input is the tool's own, QEMU's messages go to stderr.
     Live,
-    /// Nobody: no input, QEMU's messages are part of what is captured.
-    Captured,
+    /// Nobody, but for what is typed: QEMU's messages are part of what is captured.
+    Captured(Option<Typing<'a>>),
 }
 
 /// How a run ended.
@@ -102,19 +111,21 @@ impl End {
 /// Runs a guest to its end and writes its console to `shown` as it comes.
 pub(crate) fn run(
     command: Command,
-    console: Console,
+    console: Console<'_>,
     limits: Limits<'_>,
     shown: &mut dyn Write,
 ) -> Result<End> {
     interrupt::watch()?;
     let _terminal = (console == Console::Live).then(terminal::Saved::new);
     let (mut guest, output) = Guest::start(command, console)?;
+    let mut typist = guest.typist(console);
     let deadline = limits.timeout.map(|timeout| Instant::now() + timeout);
     let mut watcher = Watcher::new(limits.until, limits.fail_on);
     loop {
         match next(&output, deadline) {
             Next::Bytes(bytes) => {
                 show(shown, &bytes)?;
+                typist.see(&bytes)?;
                 if let Some(verdict) = watcher.feed(&bytes) {
                     if verdict != Verdict::Success {
                         show_last_words(&output, shown)?;
@@ -180,14 +191,14 @@ struct Guest {
 }
 
 impl Guest {
-    fn start(mut command: Command, console: Console) -> Result<(Guest, Receiver<Vec<u8>>)> {
+    fn start(mut command: Command, console: Console<'_>) -> Result<(Guest, Receiver<Vec<u8>>)> {
         let (reader, writer) = io::pipe().context("cannot make a pipe")?;
         match console {
             Console::Live => {
                 command.stdin(terminal::input());
             }
-            Console::Captured => {
-                command.stdin(Stdio::null());
+            Console::Captured(typing) => {
+                command.stdin(if typing.is_some() { Stdio::piped() } else { Stdio::null() });
                 command.stderr(writer.try_clone().context("cannot share a pipe")?);
             }
         }
@@ -197,6 +208,12 @@ impl Guest {
         // The command holds the pipe's writing ends; as long as one is open the console does not end.
         drop(command);
         Ok((Guest { child }, read_in_pieces(reader)))
+    }
+
+    /// Who types what is to be typed.
+    fn typist<'a>(&mut self, console: Console<'a>) -> Typist<'a> {
+        let typing = if let Console::Captured(typing) = console { typing } else { None };
+        Typist { waiting: typing.zip(self.child.stdin.take()), used: None, seen: Vec::new() }
     }
 
     /// Waits for the end of a guest that has closed its console.
@@ -217,6 +234,28 @@ impl Drop for Guest {
         // Neither fails but for a child that has ended and been waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Types when its time has come. The console's input stays open until the value ends.
+struct Typist<'a> {
+    waiting: Option<(Typing<'a>, ChildStdin)>,
+    used: Option<ChildStdin>,
+    seen: Vec<u8>,
+}
+
+impl Typist<'_> {
+    /// The console has shown this.
+    fn see(&mut self, bytes: &[u8]) -> Result<()> {
+        let Some((typing, mut keys)) = self.waiting.take() else { return Ok(()) };
+        self.seen.extend_from_slice(bytes);
+        if self.seen.windows(typing.after.len()).any(|window| window == typing.after.as_bytes()) {
+            keys.write_all(typing.text.as_bytes()).context("cannot type at the console")?;
+            self.used = Some(keys);
+        } else {
+            self.waiting = Some((typing, keys));
+        }
+        Ok(())
     }
 }
 
@@ -246,13 +285,24 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]);
         let mut shown = Vec::new();
-        let end = run(command, Console::Captured, limits, &mut shown).unwrap();
+        let end = run(command, Console::Captured(None), limits, &mut shown).unwrap();
         (end, String::from_utf8(shown).unwrap())
     }
 
     const SECOND: Limits<'_> =
         Limits { until: None, fail_on: None, timeout: Some(Duration::from_millis(1000)) };
     const MINUTE: Limits<'_> = Limits { until: None, fail_on: None, timeout: Some(Duration::from_secs(60)) };
+
+    #[test]
+    fn keys_are_typed_when_they_are_asked_for() {
+        let typing = Typing { after: "name?", text: "Keel\n" };
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo 'your name?'; read name; echo \"name: $name\"; echo 'keel: success'"]);
+        let mut shown = Vec::new();
+        let end = run(command, Console::Captured(Some(typing)), MINUTE, &mut shown).unwrap();
+        assert_eq!(end, End::Decided(Verdict::Success));
+        assert!(String::from_utf8(shown).unwrap().contains("name: Keel"));
+    }
 
     #[test]
     fn success_ends_a_guest_that_would_go_on() {
@@ -315,7 +365,7 @@ mod tests {
     #[test]
     fn a_missing_program_is_named() {
         let error =
-            run(Command::new("no-such-qemu"), Console::Captured, MINUTE, &mut io::sink()).unwrap_err();
+            run(Command::new("no-such-qemu"), Console::Captured(None), MINUTE, &mut io::sink()).unwrap_err();
         assert_eq!(error.to_string(), "cannot start no-such-qemu");
     }
 }

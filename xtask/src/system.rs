@@ -79,6 +79,16 @@ static SYSTEMS: &[System] = &[
         default_input: None,
     },
     System {
+        name: "echo",
+        root: "keel-echo",
+        children: &["keel-pl011", "keel-ns16550"],
+        arches: EVERYWHERE,
+        kernel: KernelProfile::Debug,
+        options: &[],
+        takes_input: false,
+        default_input: None,
+    },
+    System {
         name: "processes",
         root: "keel-processes",
         children: &["keel-pl011", "keel-ns16550", "keel-processes-child"],

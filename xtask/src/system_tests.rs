@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use crate::cargo::Cargo;
-use crate::guest::{self, Console, End, Limits};
+use crate::guest::{self, Console, End, Limits, Typing};
 use crate::machine::{Arch, KernelProfile};
 use crate::qemu::Boot;
 use crate::system::{self, Luggage};
@@ -37,6 +37,8 @@ pub(crate) struct SystemTest {
     only: Option<Arch>,
     /// More of QEMU's arguments, for another machine than the usual one.
     machine: &'static [&'static str],
+    /// What is typed at its console.
+    types: Option<Typing<'static>>,
     /// Whether instructions are counted.
     icount: bool,
     /// How long it may take.
@@ -58,6 +60,7 @@ const PLAIN: SystemTest = SystemTest {
     grey: false,
     only: None,
     machine: &[],
+    types: None,
     icount: false,
     timeout: Duration::from_secs(60),
     ends_with: "keel: success",
@@ -78,6 +81,17 @@ static TESTS: &[SystemTest] = &[
     SystemTest { name: "hello-release", kernel: KernelProfile::Release, ..HELLO },
     SystemTest { name: "hello-icount", icount: true, ..HELLO },
     SystemTest { name: "hello-domains", options: &["domains=16"], ..HELLO },
+    // More than a receive FIFO holds.
+    SystemTest {
+        name: "echo",
+        system: "echo",
+        types: Some(Typing {
+            after: "Type a line.",
+            text: "the quick brown fox jumps over the lazy dog, 0123456789\r",
+        }),
+        shows: &["You typed `the quick brown fox jumps over the lazy dog, 0123456789`."],
+        ..PLAIN
+    },
     PROCESSES,
     SystemTest { name: "processes-release", kernel: KernelProfile::Release, ..PROCESSES },
     SystemTest { name: "processes-icount", icount: true, ..PROCESSES },
@@ -236,7 +250,7 @@ impl SystemTest {
         let built = system.build(&cargo, luggage)?;
         let boot = self.on_machine(&cargo, &image.image, &built.root_task);
         let limits = Limits { timeout: Some(self.timeout), ..Limits::default() };
-        guest::run(boot.command(), Console::Captured, limits, console).context("cannot run the test")
+        guest::run(boot.command(), Console::Captured(self.types), limits, console).context("cannot run the test")
     }
 
     fn on_machine<'a>(&self, cargo: &Cargo<'a>, image: &'a Path, root_task: &'a Path) -> Boot<'a> {
