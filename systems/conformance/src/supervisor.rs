@@ -233,8 +233,8 @@ impl Supervisor {
 /// Registers of a thread that enters a function.
 fn entering(function: extern "C" fn(u64), argument: u64, stack: u64, buffer: u64) -> Registers {
     Registers::default()
-        .with(Register::Pc, machine::function().start)
-        .with(Register::Sp, stack)
+        .with(PROGRAM_COUNTER, machine::function().start)
+        .with(STACK_POINTER, stack)
         .with(machine::R0, argument)
         .with(machine::R1, function as *const () as u64)
         .with(TLS_BASE, buffer)

@@ -24,17 +24,18 @@ pub const CASES: &[Case] = cases![
     device_untypeds_come_first,
     untypeds_are_aligned,
     the_rest_of_the_page_is_zero,
-    the_device_tree_is_passed,
     the_image_is_contiguous,
     the_initial_thread_has_all_priorities,
     the_root_cnode_resolves_64_bits,
 ];
 
-fn boot_info() -> u64 {
+/// Address of the boot information.
+pub fn boot_info() -> u64 {
     FACTS.boot_info.load(Ordering::Relaxed)
 }
 
-fn word(offset: usize) -> u64 {
+/// A word of the boot information.
+pub fn word(offset: usize) -> u64 {
     peek(boot_info() + offset as u64)
 }
 
@@ -47,7 +48,7 @@ fn region(offset: usize) -> (u64, u64) {
 fn numbers_of_the_machine(_: &mut Tester) -> Outcome {
     same("nodeID", 0, word(offset_of!(BootInfo, node_id)))?;
     same("numNodes", 1, word(offset_of!(BootInfo, num_nodes)))?;
-    same("numIOPTLevels", 0, word(offset_of!(BootInfo, num_io_pt_levels)))?;
+    same("numIOPTLevels", machine::IO_TABLE_LEVELS, word(offset_of!(BootInfo, num_io_pt_levels)))?;
     let bits = word(offset_of!(BootInfo, init_thread_cnode_size_bits));
     same("initThreadCNodeSizeBits", Options::BUILD.root_cnode_bits, bits)?;
     same("initThreadDomain", 0, word(offset_of!(BootInfo, init_thread_domain)))?;
@@ -141,25 +142,6 @@ fn the_rest_of_the_page_is_zero(_: &mut Tester) -> Outcome {
         same("a word behind the list", 0, word(offset))?;
     }
     Ok(())
-}
-
-/// `boot.md §2.1`: a chunk of id 6.
-fn the_device_tree_is_passed(_: &mut Tester) -> Outcome {
-    let length = word(offset_of!(BootInfo, extra_len));
-    let mut at = boot_info() + EXTRA_OFFSET as u64;
-    let end = at + length;
-    while at < end {
-        let (id, length) = (peek(at), peek(at + 8));
-        holds("a chunk as long as its header", length >= 16 && at + length <= end)?;
-        if id == extra::FDT {
-            let magic = u32::from_be(peek(at + 16) as u32);
-            same("the magic number of a device tree", 0xd00d_feed, magic.into())?;
-            let size = u32::from_be((peek(at + 16) >> 32) as u32);
-            return same("length of the chunk", u64::from(size) + 16, length);
-        }
-        at += length;
-    }
-    Err(differ("a chunk", Shown::Text("with the device tree"), Shown::Text("none")))
 }
 
 /// `boot.md §3`: frames in ascending order, contiguous in memory; the BootInfo behind.

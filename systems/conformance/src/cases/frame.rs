@@ -145,7 +145,8 @@ fn map_names_the_level_of_a_table_in_the_way(t: &mut Tester) -> Outcome {
     t.map_tables(root, address)?;
     let [_, (large, _), (huge, _)] = frames(t)?;
     for frame in [large, huge] {
-        refuses(page_map::level(12), frame, &[address, RW, NORMAL], &[root], &[0, 2, 12])?;
+        let (row, detail) = page_map::TABLE_IN_THE_WAY;
+        refuses(row, frame, &[address, RW, NORMAL], &[root], detail)?;
     }
     // The slot of the next GiB is at the page's level.
     accepts(MAP, huge, &[address + (1 << 30), RW, NORMAL], &[root])?;

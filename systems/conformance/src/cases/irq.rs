@@ -12,8 +12,7 @@ use super::Case;
 use crate::{
     check::*,
     invoke::*,
-    lookups::{Lookup, Request},
-    machine::{FIRST_IRQ, Line, SPARE_IRQ, timer_irq},
+    machine::{ISSUE, ISSUE_IN_USE, Line, SPARE_IRQ, issue},
     puppet::Syscall,
     tester::*,
 };
@@ -21,9 +20,6 @@ use crate::{
 /// The cases of this file.
 pub const CASES: &[Case] = cases![
     unknown_labels,
-    get_checks_in_order,
-    get_looks_up_the_slot,
-    the_kernels_timer_is_in_use,
     handlers_set_checks_in_order,
     a_handler_frees_its_number,
     control_is_parent_of_handlers,
@@ -41,7 +37,7 @@ pub const CASES: &[Case] = cases![
 /// A handler for an interrupt.
 pub fn handler(t: &mut Tester, irq: u64) -> Outcome<CPtr> {
     let slot = t.slot()?;
-    accepts("IRQIssueIRQHandler", IRQ_CONTROL, &[irq, slot.bits(), DEPTH], &[CNODE])?;
+    accepts(ISSUE, IRQ_CONTROL, &issue(irq, slot.bits()), &[CNODE])?;
     Ok(slot)
 }
 
@@ -78,48 +74,6 @@ fn unknown_labels(t: &mut Tester) -> Outcome {
     Ok(())
 }
 
-/// The highest interrupt, as the kernel names it.
-pub fn last_interrupt() -> Outcome<u64> {
-    let answer = call(IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &[u64::MAX, 0, 0], &[CNODE]);
-    let last = answer.word(1);
-    within("interrupts of the machine", SPARE_IRQ + 3, 1023, last)?;
-    Ok(last)
-}
-
-/// `invocations.md §7`, Get.
-fn get_checks_in_order(t: &mut Tester) -> Outcome {
-    let (last, full) = (last_interrupt()?, t.endpoint()?);
-    let row = "IRQIssueIRQHandler/TruncatedMessage#1";
-    refuses(row, IRQ_CONTROL, &[u64::MAX, 0], &[CNODE], &[])?;
-    refuses(row, IRQ_CONTROL, &[u64::MAX, 0, 0], &[], &[])?;
-    for irq in [last + 1, u64::MAX, 1 << 32, FIRST_IRQ.wrapping_sub(1)] {
-        let row = "IRQIssueIRQHandler/RangeError#2";
-        refuses(row, IRQ_CONTROL, &[irq, 0, 65], &[NULL], &[FIRST_IRQ, last])?;
-    }
-    refuses("IRQIssueIRQHandler/RevokeFirst#5", IRQ_CONTROL, &[timer_irq(last), 0, 65], &[NULL], &[])?;
-    handler(t, SPARE_IRQ)?;
-    refuses("IRQIssueIRQHandler/RevokeFirst#5", IRQ_CONTROL, &[SPARE_IRQ, 0, 65], &[NULL], &[])?;
-    let words = [SPARE_IRQ + 1, full.bits(), DEPTH];
-    refuses("IRQIssueIRQHandler/DeleteFirst#7", IRQ_CONTROL, &words, &[CNODE], &[])?;
-    handler(t, if last == timer_irq(last) { last - 1 } else { last })?;
-    handler(t, FIRST_IRQ)?;
-    Ok(())
-}
-
-/// `invocations.md §7`, Get.
-fn get_looks_up_the_slot(t: &mut Tester) -> Outcome {
-    let lookup = Lookup { invocation: "IRQIssueIRQHandler", step: "#6", side: 0 };
-    lookup.fails(t, |root, index, depth| Request::new(IRQ_CONTROL, &[SPARE_IRQ, index, depth], &[root]))
-}
-
-/// `boot.md §7`.
-fn the_kernels_timer_is_in_use(t: &mut Tester) -> Outcome {
-    let slot = t.slot()?;
-    let words = [timer_irq(last_interrupt()?), slot.bits(), DEPTH];
-    refuses("IRQIssueIRQHandler/RevokeFirst#5", IRQ_CONTROL, &words, &[CNODE], &[])?;
-    t.is_empty(slot, true)
-}
-
 /// `invocations.md §7`, SetIRQHandler: a wrong capability is reported as number 0.
 fn handlers_set_checks_in_order(t: &mut Tester) -> Outcome {
     let (handler, notification) = (handler(t, SPARE_IRQ)?, t.notification()?);
@@ -141,10 +95,10 @@ fn a_handler_frees_its_number(t: &mut Tester) -> Outcome {
     let (first, slot) = (handler(t, SPARE_IRQ)?, t.slot()?);
     let copy = t.copy(first, ALL)?;
     t.delete(first)?;
-    let words = [SPARE_IRQ, slot.bits(), DEPTH];
-    refuses("IRQIssueIRQHandler/RevokeFirst#5", IRQ_CONTROL, &words, &[CNODE], &[])?;
+    let words = issue(SPARE_IRQ, slot.bits());
+    refuses(ISSUE_IN_USE, IRQ_CONTROL, &words, &[CNODE], &[])?;
     t.delete(copy)?;
-    accepts("IRQIssueIRQHandler", IRQ_CONTROL, &words, &[CNODE])?;
+    accepts(ISSUE, IRQ_CONTROL, &words, &[CNODE])?;
     Ok(())
 }
 

@@ -29,6 +29,16 @@ mod riscv64;
 #[cfg(target_arch = "riscv64")]
 pub use riscv64::*;
 
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+#[cfg(target_arch = "x86_64")]
+pub use x86_64::*;
+
+#[cfg(not(target_arch = "x86_64"))]
+pub mod numbered;
+#[cfg(not(target_arch = "riscv64"))]
+pub mod replacing;
+
 /// Code for a puppet: a short stretch of instructions that ends in an undefined one. A puppet that has run
 /// it faults there, with all registers as they were: that is how it reports that it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +48,6 @@ pub struct Code {
     /// Where it has run: the undefined instruction.
     pub end: u64,
 }
-
-/// The first 32 bits of the page of device memory, of a virtio transport: "virt".
-pub const DEVICE_WORD: u64 = 0x7472_6976;
 
 /// A paging structure below the root.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +100,7 @@ pub struct Exemption {
 pub fn unknown_syscall(registers: &Registers, code: Code, number: i64) -> [u64; UNKNOWN_SYSCALL_LENGTH] {
     let mut words = [0; UNKNOWN_SYSCALL_LENGTH];
     for (word, register) in words.iter_mut().zip(UNKNOWN_SYSCALL_REGISTERS) {
-        *word = if register == Register::Pc {
+        *word = if register == PROGRAM_COUNTER {
             code.start
         } else if is_next_pc(register) {
             code.end

@@ -20,6 +20,7 @@ use keel_abi::{
 };
 
 use super::{Access, Exemption, Reason, Table};
+pub use super::numbered::{ISSUE, ISSUE_IN_USE, issue};
 use crate::{cases::Case, check::Outcome, tester::Tester};
 pub use code::*;
 pub use line::Line;
@@ -67,6 +68,9 @@ pub mod page_map {
     /// The page ends beyond the addresses of user level.
     pub const BEYOND: &str = "ARMPageMap/InvalidArgument#8";
 
+    /// A table is in the way of a large page, and the words of that error.
+    pub const TABLE_IN_THE_WAY: (&str, &[u64]) = (level(12), &[0, 2, 12]);
+
     /// The walk ends at an entry with this span, which is not the page's.
     pub const fn level(_span: u64) -> &'static str {
         "ARMPageMap/FailedLookup.MissingCapability#9"
@@ -88,6 +92,8 @@ pub const KERNEL_ADDRESSES: [u64; 4] =
 
 /// A page of device memory that the cases may use: QEMU's virtio transports.
 pub const DEVICE_PADDR: u64 = 0x0a00_0000;
+/// Its first 32 bits: "virt".
+pub const DEVICE_WORD: u64 = 0x7472_6976;
 /// A GiB of physical addresses where nothing is.
 pub const EMPTY_PADDR: u64 = 0x20_0000_0000;
 
@@ -110,12 +116,19 @@ pub const R2: Register = Register::X2;
 /// A register that no code uses.
 pub const UNUSED: Register = Register::X28;
 /// Where [`exclusive`] takes the address, and gives whether the store failed.
-pub const EXCLUSIVE: (Register, Register) = (Register::X9, Register::X11);
+pub const EXCLUSIVE: Option<(Register, Register)> = Some((Register::X9, Register::X11));
 /// The register of flags, and the flags that user level chooses: NZCV.
 pub const FLAGS: Option<(Register, u64)> = Some((Register::Spsr, 0xf << 28));
 /// Registers of which the interface does not say whether CopyRegisters copies them: the thread pointers are
 /// integer registers by their place, but stay with their thread in some kernels.
 pub const NOT_COPIED: &[Register] = &[Register::TpidrEl0, Register::TpidrroEl0];
+
+/// Registers that a system call does not keep.
+pub const CLOBBERED: &[Register] = &[];
+/// How many levels of IO page tables the boot information tells.
+pub const IO_TABLE_LEVELS: u64 = 0;
+/// Whether the capability for time is in the first slot that has no fixed content.
+pub const TIME_COMES_FIRST: bool = false;
 
 /// Registers of which each could hold anything, made such that they can: with flags that differ by `seed`.
 pub fn legal(registers: Registers, seed: u64) -> Registers {
@@ -143,6 +156,8 @@ pub mod exception {
     pub const UNDEFINED: u64 = 0x0200_0000;
     /// Of [`super::breakpoint`].
     pub const BREAKPOINT: u64 = 0xf200_0007;
+    /// Of [`super::kernel_register`].
+    pub const FORBIDDEN: u64 = UNDEFINED;
     /// Of an instruction of the FPU where it is disabled.
     pub const NO_FPU: u64 = 0x1fe0_0000;
 }

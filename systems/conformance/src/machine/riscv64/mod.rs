@@ -29,6 +29,7 @@ use keel_abi::{
 };
 
 use super::{Access, Exemption, Reason, Table};
+pub use super::numbered::{ISSUE, ISSUE_IN_USE, issue};
 use crate::{cases::Case, check::Outcome, tester::Tester};
 pub use code::*;
 pub use line::Line;
@@ -90,6 +91,9 @@ pub mod page_map {
     /// Something else is mapped at the address.
     pub const OCCUPIED: &str = "RISCVPageMap/DeleteFirst#10";
 
+    /// A table is in the way of a large page, and the words of that error.
+    pub const TABLE_IN_THE_WAY: (&str, &[u64]) = (level(12), &[0, 2, 12]);
+
     /// The walk ends at an entry with this span, which is not the page's.
     pub const fn level(_span: u64) -> &'static str {
         "RISCVPageMap/FailedLookup.MissingCapability#7"
@@ -111,6 +115,8 @@ pub const KERNEL_ADDRESSES: [u64; 4] =
 
 /// A page of device memory that the cases may use: the first of QEMU's virtio transports.
 pub const DEVICE_PADDR: u64 = 0x1000_1000;
+/// Its first 32 bits: "virt".
+pub const DEVICE_WORD: u64 = 0x7472_6976;
 /// A GiB of physical addresses where nothing is.
 pub const EMPTY_PADDR: u64 = 0x20_0000_0000;
 
@@ -133,11 +139,18 @@ pub const R2: Register = Register::A2;
 /// A register that no code uses.
 pub const UNUSED: Register = Register::S11;
 /// Where [`exclusive`] takes the address, and gives whether the store failed.
-pub const EXCLUSIVE: (Register, Register) = (Register::T1, Register::T3);
+pub const EXCLUSIVE: Option<(Register, Register)> = Some((Register::T1, Register::T3));
 /// The register of flags, and the flags that user level chooses.
 pub const FLAGS: Option<(Register, u64)> = None;
 /// Registers of which the interface does not say whether CopyRegisters copies them.
 pub const NOT_COPIED: &[Register] = &[];
+
+/// Registers that a system call does not keep.
+pub const CLOBBERED: &[Register] = &[];
+/// How many levels of IO page tables the boot information tells.
+pub const IO_TABLE_LEVELS: u64 = 0;
+/// Whether the capability for time is in the first slot that has no fixed content.
+pub const TIME_COMES_FIRST: bool = false;
 
 /// Registers of which each could hold anything: each can.
 pub fn legal(registers: Registers, _seed: u64) -> Registers {
@@ -161,6 +174,8 @@ pub mod exception {
     pub const UNDEFINED: u64 = 2;
     /// Of [`super::breakpoint`].
     pub const BREAKPOINT: u64 = 3;
+    /// Of [`super::kernel_register`].
+    pub const FORBIDDEN: u64 = UNDEFINED;
     /// Of an instruction of the FPU where it is disabled.
     pub const NO_FPU: u64 = UNDEFINED;
 }

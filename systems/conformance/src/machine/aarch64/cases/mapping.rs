@@ -8,15 +8,13 @@ use crate::{
     cases::{Case, frame::stale_roots},
     check::*,
     invoke::*,
-    machine::{NORMAL, page_map, peek, poke},
+    machine::{NORMAL, page_map},
     tester::*,
 };
 
 /// The cases of this file.
 pub const CASES: &[Case] = cases![
     a_page_is_mapped_after_checks_in_order,
-    a_mapping_is_replaced_silently,
-    unmap_of_a_replaced_frame_does_nothing,
 ];
 
 const RW: u64 = READ | WRITE;
@@ -34,23 +32,4 @@ fn a_page_is_mapped_after_checks_in_order(t: &mut Tester) -> Outcome {
     refuses(page_map::NOWHERE, frame, &bad, &[nowhere], &[0, 1])?;
     refuses(page_map::OTHER_ROOT, frame, &bad, &[taken], &[1])?;
     refuses(page_map::MISALIGNED, frame, &bad, &[VSPACE], &[])
-}
-
-/// `invocations.md §10`: an existing mapping in the slot is replaced without error.
-fn a_mapping_is_replaced_silently(t: &mut Tester) -> Outcome {
-    let ((_, address), other) = (t.mapped_frame()?, t.frame()?);
-    poke(address, 1);
-    accepts("ARMPageMap", other, &[address, RW, NORMAL], &[VSPACE])?;
-    same("content of the other", 0, peek(address))
-}
-
-/// `memory.md §5`: the replaced capability's unmap leaves the other's mapping.
-fn unmap_of_a_replaced_frame_does_nothing(t: &mut Tester) -> Outcome {
-    let ((frame, address), other) = (t.mapped_frame()?, t.frame()?);
-    accepts("ARMPageMap", other, &[address, RW, NORMAL], &[VSPACE])?;
-    accepts("ARMPageUnmap", frame, &[], &[])?;
-    poke(address, 5);
-    same("content", 5, peek(address))?;
-    t.delete(frame)?;
-    same("content", 5, peek(address))
 }

@@ -8,8 +8,19 @@ mod processor;
 mod sgi;
 mod smc;
 
-use crate::cases::Case;
+use crate::{
+    cases::Case,
+    machine::{numbered, replacing},
+};
 pub use sgi::sgi;
 
 /// All of them.
-pub const THEMES: &[&[Case]] = &[cache::CASES, mapping::CASES, processor::CASES, sgi::CASES, smc::CASES];
+pub const THEMES: &[&[Case]] = &[
+    cache::CASES,
+    mapping::CASES,
+    numbered::CASES,
+    processor::CASES,
+    replacing::CASES,
+    sgi::CASES,
+    smc::CASES,
+];

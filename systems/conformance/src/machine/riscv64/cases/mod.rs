@@ -6,7 +6,7 @@ mod mapping;
 mod processor;
 mod trigger;
 
-use crate::cases::Case;
+use crate::{cases::Case, machine::numbered};
 
 /// All of them.
-pub const THEMES: &[&[Case]] = &[mapping::CASES, processor::CASES, trigger::CASES];
+pub const THEMES: &[&[Case]] = &[mapping::CASES, numbered::CASES, processor::CASES, trigger::CASES];
