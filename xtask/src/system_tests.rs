@@ -186,7 +186,7 @@ const CONFORMANCE: SystemTest = SystemTest {
     name: "conformance",
     system: "conformance",
     icount: true,
-    timeout: Duration::from_secs(180),
+    timeout: Duration::from_secs(400),
     has_cases: true,
     ..PLAIN
 };
@@ -250,7 +250,8 @@ impl SystemTest {
         let built = system.build(&cargo, luggage)?;
         let boot = self.on_machine(&cargo, &image.image, &built.root_task);
         let limits = Limits { timeout: Some(self.timeout), ..Limits::default() };
-        guest::run(boot.command(), Console::Captured(self.types), limits, console).context("cannot run the test")
+        guest::run(boot.command(), Console::Captured(self.types), limits, console)
+            .context("cannot run the test")
     }
 
     fn on_machine<'a>(&self, cargo: &Cargo<'a>, image: &'a Path, root_task: &'a Path) -> Boot<'a> {

@@ -21,7 +21,7 @@ use keel::{
     sys,
 };
 use keel_abi::{
-    arch::registers::{self, Register, USER_CONTEXT_WORDS},
+    arch::registers::{self, PROGRAM_COUNTER, Register, STACK_POINTER, USER_CONTEXT_WORDS},
     fault,
     message::{MAX_LENGTH, MessageInfo, ipc_buffer},
     syscall as number,

@@ -29,7 +29,7 @@ use keel::{
     prelude::*,
     sys,
 };
-use keel_abi::arch::registers::{Register, TLS_BASE};
+use keel_abi::arch::registers::{PROGRAM_COUNTER, STACK_POINTER, TLS_BASE};
 
 use crate::{
     cases::{self, Case},

@@ -7,7 +7,7 @@ use core::{mem::offset_of, sync::atomic::Ordering};
 use keel::cap::CPtr;
 use keel_abi::{
     arch::{memory::WINDOW_BASE, object::MAX_UNTYPED_BITS},
-    bootinfo::{BootInfo, EXTRA_OFFSET, MAX_UNTYPEDS, extra},
+    bootinfo::{BootInfo, MAX_UNTYPEDS},
     config::Options,
     label, slot,
 };
@@ -63,10 +63,13 @@ fn numbers_of_the_machine(_: &mut Tester) -> Outcome {
 /// `boot.md §1.1`: paging, extra BootInfo, SchedControl, image, untypeds, empty.
 fn slots_come_in_order(_: &mut Tester) -> Outcome {
     let mut next = slot::NUM_INITIAL;
+    let (paging, extra) = (offset_of!(BootInfo, user_image_paging), offset_of!(BootInfo, extra_bi_pages));
+    let time = offset_of!(BootInfo, sched_control);
+    let first = if machine::TIME_COMES_FIRST { [time, paging, extra] } else { [paging, extra, time] };
     for offset in [
-        offset_of!(BootInfo, user_image_paging),
-        offset_of!(BootInfo, extra_bi_pages),
-        offset_of!(BootInfo, sched_control),
+        first[0],
+        first[1],
+        first[2],
         offset_of!(BootInfo, user_image_frames),
         offset_of!(BootInfo, untyped),
         offset_of!(BootInfo, empty),

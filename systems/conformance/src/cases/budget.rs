@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use keel::{cap::CPtr, ipc::Message, sys};
 use keel_abi::{
-    arch::{fault::TIMEOUT_REPLY_REGISTERS, registers::{Register, USER_CONTEXT}},
+    arch::{fault::TIMEOUT_REPLY_REGISTERS, registers::{PROGRAM_COUNTER, USER_CONTEXT}},
     fault, label,
     timing::MIN_BUDGET_US,
 };
@@ -368,7 +368,7 @@ fn an_answer_sets_registers(t: &mut Tester) -> Outcome {
         same("fault", fault::TIMEOUT, take(handler, reply).label)?;
         let mut expected = puppet.registers()?;
         let words: [u64; MOST + 2] = core::array::from_fn(|index| match TIMEOUT_REPLY_REGISTERS.get(index) {
-            Some(PROGRAM_COUNTER) => machine::nothing().start,
+            Some(&PROGRAM_COUNTER) => machine::nothing().start,
             Some(&register) => match machine::FLAGS {
                 Some((flags, bits)) if flags == register => bits,
                 _ => 0x3_0000 + index as u64,

@@ -5,7 +5,7 @@
 use keel::cap::CPtr;
 use keel_abi::{arch::cap_type as machine_type, cap_type, fault, message::ipc_buffer, syscall};
 
-use super::Case;
+use super::{Case, irq::handler};
 use crate::{
     check::*,
     invoke::*,
@@ -44,10 +44,8 @@ fn puts_a_character(t: &mut Tester) -> Outcome {
 fn identifies_every_capability(t: &mut Tester) -> Outcome {
     t.needs_debug_calls()?;
     let puppet = t.puppet(ABOVE)?;
-    let (pool, untyped, handler) = (t.slot()?, t.untyped(12)?, t.slot()?);
+    let (pool, untyped, handler) = (t.slot()?, t.untyped(12)?, handler(t, machine::SPARE_IRQ)?);
     accepts("ARCHASIDControlMakePool", ASID_CONTROL, &[pool.bits(), DEPTH], &[untyped, CNODE])?;
-    let words = [machine::SPARE_IRQ, handler.bits(), DEPTH];
-    accepts("IRQIssueIRQHandler", IRQ_CONTROL, &words, &[CNODE])?;
     let common = [
         (untyped, cap_type::UNTYPED),
         (t.endpoint()?, cap_type::ENDPOINT),

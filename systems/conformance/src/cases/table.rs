@@ -3,10 +3,7 @@
 //! Page tables (`invocations.md §10–§12`, `memory.md §1, §5`).
 
 use keel::cap::{Blueprint, CPtr};
-use keel_abi::arch::{
-    label,
-    memory::{LAST_PAGE, USER_VSPACE_TOP},
-};
+use keel_abi::arch::{label, memory::USER_VSPACE_TOP};
 
 use super::{
     Case,
@@ -15,7 +12,7 @@ use super::{
 use crate::{
     check::*,
     invoke::*,
-    machine::{NORMAL, TABLES, Table, page_map, peek},
+    machine::{NORMAL, TABLES, TABLES_END, Table, page_map, peek},
     tester::*,
 };
 
@@ -36,12 +33,6 @@ const FIRST: Table = TABLES[0];
 /// The one right above a page.
 const LAST: Table = TABLES[TABLES.len() - 1];
 
-/// Expects an error of a table's Map.
-#[track_caller]
-fn refuses_map(error: &str, table: CPtr, words: &[u64], caps: &[CPtr], detail: &[u64]) -> Outcome {
-    refuses_with(&[FIRST.map, error], None, table, words, caps, detail)
-}
-
 /// `invocations.md §2`.
 fn unknown_labels(t: &mut Tester) -> Outcome {
     let table = t.make(Blueprint::PageTable)?;
@@ -53,10 +44,25 @@ fn unknown_labels(t: &mut Tester) -> Outcome {
 
 /// `invocations.md §10–§12`, Map.
 fn map_checks_in_order(t: &mut Tester) -> Outcome {
-    let (table, mapped) = (t.make(FIRST.blueprint)?, t.make(FIRST.blueprint)?);
     let (root, other) = (t.make(Blueprint::VSpace)?, t.vspace()?);
     let (nowhere, taken) = stale_roots(t)?;
-    accepts(FIRST.map, mapped, &[0, 0], &[other])?;
+    for kind in TABLES {
+        // The next one that is missing there.
+        let mapped = t.make(kind.blueprint)?;
+        accepts(kind.map, mapped, &[0, 0], &[other])?;
+        map_of_a_kind_checks_in_order(t, kind, mapped, [root, nowhere, taken])?;
+    }
+    // The case's own image lies there.
+    t.map_tables(VSPACE, 0x400000)?;
+    refuses(LAST.occupied, t.make(LAST.blueprint)?, &[0x400000, 0], &[VSPACE], &[])
+}
+
+/// The same for one kind of table, by one that is mapped, and by roots without identifier and with stale ones.
+fn map_of_a_kind_checks_in_order(t: &mut Tester, kind: Table, mapped: CPtr, roots: [CPtr; 3]) -> Outcome {
+    let (table, [root, nowhere, taken]) = (t.make(kind.blueprint)?, roots);
+    let refuses_map = |error, table, words: &[u64], caps: &[CPtr], detail: &[u64]| {
+        refuses_with(&[kind.map, error], None, table, words, caps, detail)
+    };
     let bad = [!0, 0];
     refuses_map("/TruncatedMessage#1", mapped, &bad[..1], &[NULL], &[])?;
     refuses_map("/TruncatedMessage#1", mapped, &bad, &[], &[])?;
@@ -64,16 +70,13 @@ fn map_checks_in_order(t: &mut Tester) -> Outcome {
     for wrong in [NULL, CNODE, root, table] {
         refuses_map("/InvalidCapability#3", table, &bad, &[wrong], &[1])?;
     }
-    for address in [LAST_PAGE + 0x1000, !0, 0xffff_8000_0000_0000] {
+    for address in [TABLES_END, !0, 0xffff_8000_0000_0000] {
         for root in [nowhere, taken, VSPACE] {
             refuses_map("/InvalidArgument#4", table, &[address, 0], &[root], &[0])?;
         }
     }
     refuses_map("/FailedLookup.InvalidRoot#5", table, &[0x400000, 0], &[nowhere], &[0, 1])?;
-    refuses_map("/InvalidCapability#6", table, &[0x400000, 0], &[taken], &[1])?;
-    // The case's own image lies there.
-    t.map_tables(VSPACE, 0x400000)?;
-    refuses(LAST.occupied, t.make(LAST.blueprint)?, &[0x400000, 0], &[VSPACE], &[])
+    refuses_map("/InvalidCapability#6", table, &[0x400000, 0], &[taken], &[1])
 }
 
 /// `memory.md §1`: each fills the first missing level; the address need not be aligned.
@@ -93,16 +96,20 @@ fn tables_are_mapped_top_down(t: &mut Tester) -> Outcome {
 
 /// `invocations.md §10–§12`, Unmap.
 fn unmap_needs_the_final_capability(t: &mut Tester) -> Outcome {
-    let (root, table) = (t.vspace()?, t.make(FIRST.blueprint)?);
-    // Also where nothing is mapped, but such a table has no copies.
-    accepts(FIRST.unmap, table, &[], &[])?;
-    accepts(FIRST.map, table, &[0, 0], &[root])?;
-    let copy = t.copy(table, ALL)?;
-    for cap in [table, copy] {
-        refuses_with(&[FIRST.unmap, "/RevokeFirst#1"], None, cap, &[], &[], &[])?;
+    let root = t.vspace()?;
+    for kind in TABLES {
+        let table = t.make(kind.blueprint)?;
+        // Also where nothing is mapped, but such a table has no copies.
+        accepts(kind.unmap, table, &[], &[])?;
+        accepts(kind.map, table, &[0, 0], &[root])?;
+        let copy = t.copy(table, ALL)?;
+        for cap in [table, copy] {
+            refuses_with(&[kind.unmap, "/RevokeFirst#1"], None, cap, &[], &[], &[])?;
+        }
+        t.delete(table)?;
+        accepts(kind.unmap, copy, &[], &[])?;
+        accepts(kind.map, copy, &[0, 0], &[root])?;
     }
-    t.delete(table)?;
-    accepts(FIRST.unmap, copy, &[], &[])?;
     Ok(())
 }
 
@@ -168,7 +175,7 @@ fn a_copy_stays_mapped(t: &mut Tester) -> Outcome {
     let (root, table, frame) = (t.vspace()?, t.make(FIRST.blueprint)?, t.frame()?);
     accepts(FIRST.map, table, &[0, 0], &[root])?;
     let copy = t.copy(table, ALL)?;
-    refuses_map("/InvalidCapability#2", copy, &[0, 0], &[root], &[0])?;
+    refuses_with(&[FIRST.map, "/InvalidCapability#2"], None, copy, &[0, 0], &[root], &[0])?;
     t.delete(table)?;
     is_missing(frame, root, TABLES[1].span)
 }

@@ -365,7 +365,8 @@ fn tls_base_is_set(t: &mut Tester) -> Outcome {
     refuses("TCBSetTLSBase/TruncatedMessage#1", puppet.tcb, &[], &[], &[])?;
     for value in [0x1234_5678, u64::MAX, 0xffff_0000_0000_0001] {
         accepts("TCBSetTLSBase", puppet.tcb, &[value], &[])?;
-        same("thread pointer", value, puppet.registers()?.get(TLS_BASE))?;
+        let (expected, got) = machine::visible(TLS_BASE, value, puppet.registers()?.get(TLS_BASE));
+        same("thread pointer", expected, got)?;
     }
     Ok(())
 }

@@ -16,7 +16,7 @@
 use keel::cap::{Blueprint, Registers};
 use keel_abi::arch::{
     fault::{UNKNOWN_SYSCALL_LENGTH, UNKNOWN_SYSCALL_NUMBER, UNKNOWN_SYSCALL_REGISTERS},
-    registers::Register,
+    registers::{PROGRAM_COUNTER, Register},
 };
 
 #[cfg(target_arch = "aarch64")]

@@ -101,4 +101,3 @@ fn the_device_tree_is_passed(_: &mut Tester) -> Outcome {
     }
     Err(differ("a chunk", Shown::Text("with the device tree"), Shown::Text("none")))
 }
-

@@ -28,8 +28,8 @@ use keel_abi::{
     slot,
 };
 
-use super::{Access, Exemption, Reason, Table};
 pub use super::numbered::{ISSUE, ISSUE_IN_USE, issue};
+use super::{Access, Exemption, Reason, Table};
 use crate::{cases::Case, check::Outcome, tester::Tester};
 pub use code::*;
 pub use line::Line;
@@ -68,6 +68,9 @@ const fn table(span: u64) -> Table {
         span,
     }
 }
+
+/// The first address that tables cannot be mapped for.
+pub const TABLES_END: u64 = 0x3f_ffff_f000;
 
 /// Whether a paging structure becomes a root by an identifier.
 pub const TABLES_ARE_ROOTS: bool = true;
@@ -189,6 +192,9 @@ pub fn fault_status(access: Access, _reason: Reason) -> (u64, u64) {
     };
     (u64::MAX, status)
 }
+
+/// System calls that only this architecture has.
+pub const OWN_CALLS: &[i64] = &[];
 
 /// Slots of initial capabilities that other machines have.
 pub const ABSENT_SLOTS: &[u64] =

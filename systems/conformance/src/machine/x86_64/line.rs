@@ -2,8 +2,8 @@
 
 //! An interrupt that a case can raise: that of the interval timer (Intel 8254), counter 0.
 //!
-//! In mode 0 the counter's line is inactive from the writing of the mode until the count has run down, and then
-//! active until the mode is written again.
+//! In mode 0 the counter's line is inactive from the writing of a count until it has run down, and then active until
+//! the next is written.
 
 use keel::cap::CPtr;
 use keel_abi::slot;
@@ -46,10 +46,12 @@ impl Line {
 
     /// Makes the line active or not.
     pub fn set(&self, active: bool) {
+        // Until the longest count has run down, 55 ms, the case has ended and its interrupt is masked.
+        let count = if active { 1 } else { 0xffff };
         self.write(MODE, ONCE);
+        self.write(COUNTER, count & 0xff);
+        self.write(COUNTER, count >> 8);
         if active {
-            self.write(COUNTER, 1);
-            self.write(COUNTER, 0);
             // The counter counts in microseconds.
             burn(5_000);
         }

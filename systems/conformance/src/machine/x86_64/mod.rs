@@ -99,6 +99,9 @@ pub const TABLES: [Table; 3] = [
     },
 ];
 
+/// The first address that tables cannot be mapped for.
+pub const TABLES_END: u64 = 0x8000_0000_0000;
+
 /// Whether a paging structure becomes a root by an identifier.
 pub const TABLES_ARE_ROOTS: bool = false;
 
@@ -244,6 +247,9 @@ pub fn fault_status(access: Access, reason: Reason) -> (u64, u64) {
         Reason::Kernel => (!PRESENT, USER | access),
     }
 }
+
+/// System calls that only this architecture has.
+pub const OWN_CALLS: &[i64] = &[keel_abi::syscall::SET_TLS_BASE];
 
 /// Slots of initial capabilities that other machines have.
 pub const ABSENT_SLOTS: &[u64] = &[slot::IO_SPACE, slot::SMMU_SID_CONTROL, slot::SMMU_CB_CONTROL, slot::SMC];

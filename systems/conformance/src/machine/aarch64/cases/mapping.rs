@@ -13,9 +13,7 @@ use crate::{
 };
 
 /// The cases of this file.
-pub const CASES: &[Case] = cases![
-    a_page_is_mapped_after_checks_in_order,
-];
+pub const CASES: &[Case] = cases![a_page_is_mapped_after_checks_in_order,];
 
 const RW: u64 = READ | WRITE;
 

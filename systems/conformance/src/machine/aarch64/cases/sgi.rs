@@ -8,12 +8,12 @@ use keel_abi::label;
 use crate::{
     cases::{
         Case,
-        irq::{handler, last_interrupt, poll},
+        irq::{handler, poll},
     },
     check::*,
     invoke::*,
     lookups::{Lookup, Request},
-    machine::{SPARE_IRQ, timer_irq},
+    machine::{SPARE_IRQ, numbered::last_interrupt, timer_irq},
     puppet::Syscall,
     tester::*,
 };

@@ -14,11 +14,8 @@ use crate::{
 };
 
 /// The cases of this file.
-pub const CASES: &[Case] = cases![
-    unknown_labels,
-    a_page_is_mapped_after_checks_in_order,
-    each_table_needs_the_one_above,
-];
+pub const CASES: &[Case] =
+    cases![unknown_labels, a_page_is_mapped_after_checks_in_order, each_table_needs_the_one_above,];
 
 const RW: u64 = READ | WRITE;
 
@@ -60,7 +57,8 @@ fn a_page_is_mapped_after_checks_in_order(t: &mut Tester) -> Outcome {
 fn each_table_needs_the_one_above(t: &mut Tester) -> Outcome {
     let root = t.vspace()?;
     let [pdpt, directory, table] = TABLES;
-    let (first, second, third) = (t.make(pdpt.blueprint)?, t.make(directory.blueprint)?, t.make(table.blueprint)?);
+    let (first, second, third) =
+        (t.make(pdpt.blueprint)?, t.make(directory.blueprint)?, t.make(table.blueprint)?);
     let words = [0x1234_5678, 0];
     let missing = "X86PageDirectoryMap/FailedLookup.MissingCapability#7";
     refuses(missing, second, &words, &[root], &[0, 2, 39])?;

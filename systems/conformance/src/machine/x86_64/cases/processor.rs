@@ -10,13 +10,7 @@ use keel_abi::{
     fault, syscall,
 };
 
-use crate::{
-    cases::Case,
-    check::*,
-    machine,
-    puppet::Syscall,
-    tester::*,
-};
+use crate::{cases::Case, check::*, machine, puppet::Syscall, tester::*};
 
 /// The cases of this file.
 pub const CASES: &[Case] = cases![input_instructions_fault, a_thread_sets_its_own_thread_pointer];
