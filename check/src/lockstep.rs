@@ -322,7 +322,7 @@ impl Lockstep {
     fn arrive(&mut self, thread: Ref<Tcb>) {
         let here = self.world.register(thread, Host::REGISTERS.next_pc);
         self.world.set_register(thread, Host::REGISTERS.restart_pc, here);
-        self.world.set_register(thread, Host::REGISTERS.next_pc, here + INSTRUCTION);
+        self.world.set_register(thread, Host::REGISTERS.next_pc, here.wrapping_add(INSTRUCTION));
         self.trapped_at.insert(thread, here);
     }
 

@@ -60,7 +60,7 @@ impl Registers {
     /// The thread executes an instruction that enters the kernel.
     pub(super) fn trap(&mut self) {
         self[Register::Pc] = self[Register::NextPc];
-        self[Register::NextPc] += INSTRUCTION;
+        self[Register::NextPc] = self[Register::NextPc].wrapping_add(INSTRUCTION);
     }
 }
 
