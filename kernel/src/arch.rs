@@ -106,6 +106,12 @@ pub struct RegisterMap {
     pub timeout_reply: &'static [usize],
 }
 
+/// The most levels of tables that a machine has.
+pub const MAX_LEVELS: u8 = 4;
+
+/// The most registers that a machine has in `UserContext` and in messages about faults.
+pub const MAX_CONTEXT: usize = 36;
+
 /// A machine.
 pub trait Arch: Sized + 'static {
     /// How kernel addresses become memory.

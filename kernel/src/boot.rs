@@ -251,8 +251,9 @@ impl<'a, A: Arch> RootTask<'a, A> {
         for page in 0..layout.extra_pages {
             create_frame(&mut kernel.store, places.extra.offset(page << PAGE_BITS));
         }
-        let bytes = (1 + sizes.tables) << bits::TABLE;
-        kernel.arch.cleared(places.vspace, bytes);
+        for table in 0..=sizes.tables {
+            kernel.arch.cleared(places.vspace.offset(table << bits::TABLE), 1 << bits::TABLE);
+        }
         kernel.asid_pools.set(ROOT_ASID, Some(objects.pool));
         kernel.assign(objects.pool, VSpaceCap { root: objects.vspace, asid: ROOT_ASID });
         Ok(Self { kernel, input, layout, sizes, places, objects, next_slot: slot::NUM_INITIAL })

@@ -31,6 +31,7 @@ use crate::cspace::Slot;
 use crate::object::extent;
 use crate::store::{Ref, Store};
 use crate::units::KernelAddr;
+use keel_bounds::at_most;
 
 /// A slot's place in the tree: two links, two flags in the low bits of the first.
 #[derive(Clone, Copy, Default, Debug)]
@@ -216,7 +217,9 @@ pub fn swap<A: Arch>(store: &mut Store<A>, raw_a: RawCap, a: Ref<Slot>, raw_b: R
     let mut node_a = store[a].node;
     let mut node_b = store[b].node;
     // Where the two are neighbours their links name each other.
+    let mut rounds = at_most!(2);
     for (node, this, other) in [(&mut node_a, a, b), (&mut node_b, b, a)] {
+        rounds.count();
         if node.next() == Some(other) {
             node.set_next(Some(this));
         }

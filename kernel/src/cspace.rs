@@ -12,6 +12,7 @@ use crate::cap::{CNodeCap, Cap, RawCap};
 use crate::cdt::Node;
 use crate::error::{Error, LookupFailure};
 use crate::store::{Ref, Store};
+use keel_bounds::at_most;
 
 /// A place for a capability: the capability and its node in the derivation tree. Slots are aligned to their size:
 /// links to them have room for flags ([`Node`]).
@@ -75,8 +76,10 @@ fn resolve_levels<A: Arch>(
     depth: u64,
 ) -> Result<(Ref<Slot>, u64), LookupFailure> {
     let mut left = depth;
-    // At most 64 rounds: each takes at least one bit.
+    // Each round takes at least one bit.
+    let mut rounds = at_most!(levels);
     loop {
+        rounds.count();
         let level = u64::from(node.guard_bits) + u64::from(node.radix);
         check_guard(&node, address, left)?;
         if level > left {

@@ -11,15 +11,22 @@
 use crate::Kernel;
 use crate::arch::Arch;
 use crate::invocation::Preempted;
+use keel_bounds::{fact, holds};
 
 impl<A: Arch> Kernel<A> {
     /// To be called after each unit of work: whether an interrupt, the end of the caller's budget or the end of
     /// the domain's time wants the processor.
     pub fn preemption_point(&mut self) -> Result<(), Preempted> {
+        keel_bounds::preemption_point();
         if self.arch.interrupt_pending() {
+            holds::<{ fact::PREEMPTED }>();
             return Err(Preempted);
         }
         self.update_time();
-        if self.out_of_time() { Err(Preempted) } else { Ok(()) }
+        if self.out_of_time() {
+            holds::<{ fact::PREEMPTED }>();
+            return Err(Preempted);
+        }
+        Ok(())
     }
 }

@@ -259,6 +259,8 @@ impl<A: Arch> Store<A> {
     #[inline]
     pub fn clear(&mut self, address: KernelAddr, bytes: u64) {
         let pointer = self.memory.pointer(Kind::Free, address, bytes);
+        debug_assert!(bytes <= CLEAR_CHUNK_BYTES, "{bytes} bytes are more than a chunk");
+        keel_bounds::bytes_at_most::<CLEAR_CHUNK_BYTES>();
         // SAFETY: by I2 no live object and so no reference is there; the untyped that is being reset owns the
         // bytes, which are in the kernel's window.
         unsafe { pointer.write_bytes(0, bytes as usize) }

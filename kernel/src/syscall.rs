@@ -22,6 +22,7 @@ use crate::object::{Reply, Tcb, ThreadState};
 use crate::store::Ref;
 use keel_abi::message::{MESSAGE_REGISTERS, MessageInfo};
 use keel_abi::syscall;
+use keel_bounds::{at_most, entered_by, entry, fact, holds, only_if, only_unless, operation, operation_is};
 
 /// How a sending phase behaves (`syscalls.md` §7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,6 +113,7 @@ impl<A: Arch> Kernel<A> {
         if self.check_budget()
             && let Some(thread) = self.core.current
         {
+            only_unless::<{ fact::PREEMPTED }>();
             self.raise_fault(thread, fault);
         }
         self.schedule();
@@ -146,6 +148,7 @@ impl<A: Arch> Kernel<A> {
         if A::HAS_TLS_CALL && number.cast_signed() == syscall::SET_TLS_BASE {
             return self.set_own_tls_base(thread);
         }
+        entered_by::<{ entry::UNKNOWN_SYSCALL }>();
         if cfg!(debug_assertions) && self.debug_call(thread, number.cast_signed()) {
             return;
         }
@@ -164,6 +167,7 @@ impl<A: Arch> Kernel<A> {
 
     /// `thread` was preempted in the middle of a call that it will repeat; what preempted it is dealt with.
     fn repeat_later(&mut self, thread: Ref<Tcb>) {
+        only_if::<{ fact::PREEMPTED }>();
         if self.core.current == Some(thread) && self.store[thread].state == ThreadState::Running {
             self.store[thread].state = ThreadState::Restart;
         }
@@ -175,31 +179,59 @@ impl<A: Arch> Kernel<A> {
 
     /// The phases of the call with this number.
     fn system_call(&mut self, thread: Ref<Tcb>, number: i64) -> Result<(), Preempted> {
+        only_unless::<{ fact::PREEMPTED }>();
         let registers = &A::REGISTERS;
         let own = |register| self.register(thread, register);
         let (capability, reply, send_to) =
             (own(registers.capability), own(registers.reply), own(registers.send_to));
         match number {
-            syscall::CALL => self.send_phase(thread, capability, Sending::Call)?,
-            syscall::SEND => self.send_phase(thread, capability, Sending::Send)?,
-            syscall::NB_SEND => self.send_phase(thread, capability, Sending::NonBlocking)?,
+            syscall::CALL => {
+                entered_by::<{ syscall::CALL as u64 }>();
+                self.send_phase(thread, capability, Sending::Call)?;
+            }
+            syscall::SEND => {
+                entered_by::<{ syscall::SEND as u64 }>();
+                self.send_phase(thread, capability, Sending::Send)?;
+            }
+            syscall::NB_SEND => {
+                entered_by::<{ syscall::NB_SEND as u64 }>();
+                self.send_phase(thread, capability, Sending::NonBlocking)?;
+            }
             syscall::REPLY_RECV => {
+                entered_by::<{ syscall::REPLY_RECV as u64 }>();
                 self.send_phase(thread, reply, Sending::FirstPhase)?;
                 self.receive_phase(thread, capability, RECV);
             }
             syscall::NB_SEND_RECV => {
+                entered_by::<{ syscall::NB_SEND_RECV as u64 }>();
                 self.send_phase(thread, send_to, Sending::FirstPhase)?;
                 self.receive_phase(thread, capability, RECV);
             }
             syscall::NB_SEND_WAIT => {
+                entered_by::<{ syscall::NB_SEND_WAIT as u64 }>();
                 self.send_phase(thread, reply, Sending::FirstPhase)?;
                 self.receive_phase(thread, capability, WAIT);
             }
-            syscall::RECV => self.receive_phase(thread, capability, RECV),
-            syscall::NB_RECV => self.receive_phase(thread, capability, NB_RECV),
-            syscall::WAIT => self.receive_phase(thread, capability, WAIT),
-            syscall::NB_WAIT => self.receive_phase(thread, capability, NB_WAIT),
-            _ => self.yield_current(),
+            syscall::RECV => {
+                entered_by::<{ syscall::RECV as u64 }>();
+                self.receive_phase(thread, capability, RECV);
+            }
+            syscall::NB_RECV => {
+                entered_by::<{ syscall::NB_RECV as u64 }>();
+                self.receive_phase(thread, capability, NB_RECV);
+            }
+            syscall::WAIT => {
+                entered_by::<{ syscall::WAIT as u64 }>();
+                self.receive_phase(thread, capability, WAIT);
+            }
+            syscall::NB_WAIT => {
+                entered_by::<{ syscall::NB_WAIT as u64 }>();
+                self.receive_phase(thread, capability, NB_WAIT);
+            }
+            _ => {
+                entered_by::<{ syscall::YIELD as u64 }>();
+                self.yield_current();
+            }
         }
         Ok(())
     }
@@ -241,6 +273,7 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// Sends the message of `thread` to whatever `address` names.
+    #[inline(always)]
     fn send_phase(&mut self, thread: Ref<Tcb>, address: u64, kind: Sending) -> Result<(), Preempted> {
         let info = MessageInfo(self.register(thread, A::REGISTERS.info));
         match self.lookup_cap(thread, address) {
@@ -255,6 +288,7 @@ impl<A: Arch> Kernel<A> {
     /// The message of `thread` names nothing at `address`.
     #[cold]
     fn refuse_address(&mut self, thread: Ref<Tcb>, kind: Sending, address: u64, failure: LookupFailure) {
+        operation_is::<{ operation::NOTHING }>();
         if kind.is_blocking() {
             self.raise_fault(thread, Fault::Capability { address, in_receive: false, failure });
         }
@@ -296,6 +330,7 @@ impl<A: Arch> Kernel<A> {
         // refused as such.
         match raw.tag() {
             tag::ENDPOINT if raw.rights().has(Rights::WRITE) => {
+                operation_is::<{ operation::SEND }>();
                 if let Some(endpoint) = raw.object(4) {
                     let send = Send {
                         badge: raw.word1,
@@ -309,6 +344,7 @@ impl<A: Arch> Kernel<A> {
                 }
             }
             tag::NOTIFICATION if raw.rights().has(Rights::WRITE) => {
+                operation_is::<{ operation::SIGNAL }>();
                 if let Some(notification) = raw.object(4) {
                     self.signal(notification, raw.word1);
                     // A notification has no results; a caller of one is answered at once.
@@ -316,6 +352,7 @@ impl<A: Arch> Kernel<A> {
                 }
             }
             tag::REPLY => {
+                operation_is::<{ operation::REPLY }>();
                 if let Some(reply) = raw.object(5) {
                     self.reply_to(thread, reply, raw.rights(), Some(message.caps));
                     self.finish_invocation(thread, kind, 0);
@@ -334,8 +371,12 @@ impl<A: Arch> Kernel<A> {
             self.invoke(raw, message)
         };
         match &outcome {
-            Ok(Ok(length)) => self.finish_invocation(message.sender, kind, *length),
+            Ok(Ok(length)) => {
+                only_unless::<{ fact::PREEMPTED }>();
+                self.finish_invocation(message.sender, kind, *length);
+            }
             Ok(Err(error)) => {
+                only_unless::<{ fact::PREEMPTED }>();
                 self.report_refused(message, raw.into(), error);
                 self.finish_refused(message.sender, kind, error);
             }
@@ -355,6 +396,7 @@ impl<A: Arch> Kernel<A> {
 
     /// Tells a caller that its invocation was refused.
     fn finish_refused(&mut self, thread: Ref<Tcb>, kind: Sending, error: &Error) {
+        operation_is::<{ operation::REFUSED }>();
         if !kind.is_call() || self.core.current != Some(thread) {
             return;
         }
@@ -362,8 +404,9 @@ impl<A: Arch> Kernel<A> {
         if length > MESSAGE_REGISTERS && self.receive_buffer(thread).is_none() {
             length = MESSAGE_REGISTERS;
         }
-        // At most 5 words.
+        let mut rounds = at_most!(5);
         for (index, &word) in words.iter().enumerate().take(length) {
+            rounds.count();
             self.set_result(thread, index as u64, word);
         }
         self.answer(thread, MessageInfo::new(error.code() as u64, 0, 0, length));
@@ -378,6 +421,7 @@ impl<A: Arch> Kernel<A> {
 
     /// Receives from whatever `address` names.
     fn receive_phase(&mut self, thread: Ref<Tcb>, address: u64, kind: Receiving) {
+        holds::<{ fact::RECEIVES }>();
         let failed = |address, failure| Fault::Capability { address, in_receive: true, failure };
         let missing = LookupFailure::MissingCapability { bits_left: 0 };
         let cap = match self.lookup_cap(thread, address) {

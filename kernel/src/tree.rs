@@ -6,26 +6,31 @@
 //! threads by the time at which their budget returns. All three are an AVL tree whose nodes are the waiting
 //! threads themselves ([`crate::object::Tcb::links`]), so a queue costs its owner one word: the root.
 //!
-//! Nodes have no link to their parent. What changes a tree walks down once, remembers the path, and walks back up
-//! as far as heights change. Links of a thread that has left its tree mean nothing.
+//! A node knows its parent, and to which side it leans. So insertion walks down once, removal begins at the node that
+//! goes; both walk up as far as heights change. Links of a thread that has left its tree mean nothing.
 //!
 //! Invariants, of every tree between two operations:
 //! - **B1** Keys to the left of a node are smaller than its own, keys to the right greater; no two are equal.
-//! - **B2** `height` is 1 + the greater height of the two children; the heights of the children differ by at most
-//!   1. An absent child has height 0.
+//! - **B2** `lean` is the height of the right child less that of the left, and is -1, 0 or 1. An absent child has
+//!   height 0.
+//! - **B3** A node is the parent of its children; the root has no parent.
 //!
-//! Bound: the height of an AVL tree of n nodes is below 1.45·log2(n + 2); with the at most 2^37 threads that a
-//! 48-bit physical memory can hold, 54 ([`MAX_HEIGHT`]). Each operation is a constant number of walks along one
-//! path, and nothing but a few loads and stores where the tree has no node or one.
+//! Bound: an AVL tree of height 40 has at least 433,494,436 nodes, and there are at most 2^28 threads in the 2^39
+//! bytes that a kernel's window shows. So no height exceeds 39 ([`MAX_HEIGHT`]). An insertion rotates at most once. A
+//! removal rotates on its way up only where the path has a step of two heights: at most [`MAX_ROTATIONS`] times.
 
 use crate::arch::Arch;
 use crate::object::Tcb;
 use crate::store::{Ref, Store};
+use keel_bounds::at_most;
 
 /// No tree is higher.
-pub const MAX_HEIGHT: usize = 54;
+pub const MAX_HEIGHT: usize = keel_bounds::MAX_HEIGHT as usize;
 
-/// The order of a tree: first by `major`, then by `minor`. Keys in one tree are distinct.
+/// The most rotations of a removal.
+pub const MAX_ROTATIONS: usize = MAX_HEIGHT / 2;
+
+/// What a tree is ordered by. No two keys in a tree are equal.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 #[repr(C)]
 pub struct Key {
@@ -35,261 +40,306 @@ pub struct Key {
     pub minor: u64,
 }
 
-/// A thread's place in a queue. In a ready queue `left` and `right` are its neighbours.
+/// One of the two sides of a node.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Side {
+    /// Where smaller keys are.
+    Left = 0,
+    /// Where greater keys are.
+    Right = 1,
+}
+
+use Side::{Left, Right};
+
+impl Side {
+    /// What a node leans by if this side is higher by one.
+    const fn sign(self) -> i64 {
+        match self {
+            Left => -1,
+            Right => 1,
+        }
+    }
+
+    /// The other one.
+    const fn other(self) -> Self {
+        match self {
+            Left => Right,
+            Right => Left,
+        }
+    }
+}
+
+/// A thread's place in a queue.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct Links {
-    /// The smaller keys, or the neighbour before.
-    pub left: Option<Ref<Tcb>>,
-    /// The greater keys, or the neighbour behind.
-    pub right: Option<Ref<Tcb>>,
-    /// This node's key.
+    /// The children, left and right; in a list, the neighbours.
+    pub children: [Option<Ref<Tcb>>; 2],
+    /// The parent.
+    pub parent: Option<Ref<Tcb>>,
+    /// By how much the right child is higher than the left.
+    pub lean: i64,
+    /// What the tree is ordered by.
     pub key: Key,
-    /// Height of the tree below and including this node.
-    pub height: u64,
 }
 
-/// Puts `tcb`, which is in no queue, into the tree under `key`, which no thread there has; the new root.
+impl Links {
+    /// Of a node without children.
+    #[must_use]
+    #[inline(always)]
+    pub const fn leaf(key: Key, parent: Option<Ref<Tcb>>) -> Self {
+        Self { children: [None; 2], parent, lean: 0, key }
+    }
+
+    /// The child with the smaller keys.
+    #[must_use]
+    #[inline(always)]
+    pub const fn left(&self) -> Option<Ref<Tcb>> {
+        self.children[Left as usize]
+    }
+
+    /// The child with the greater keys.
+    #[must_use]
+    #[inline(always)]
+    pub const fn right(&self) -> Option<Ref<Tcb>> {
+        self.children[Right as usize]
+    }
+
+    /// Whether there are no children: a root is alone in its tree then.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_leaf(&self) -> bool {
+        self.left().is_none() && self.right().is_none()
+    }
+}
+
+/// Inserts `tcb`, which is in no queue, with `key`, which the tree does not have. Gives the new root.
+#[must_use]
 pub fn insert<A: Arch>(
     store: &mut Store<A>,
     root: Option<Ref<Tcb>>,
     tcb: Ref<Tcb>,
     key: Key,
 ) -> Option<Ref<Tcb>> {
-    store[tcb].links = Links { left: None, right: None, key, height: 1 };
-    let mut next = root;
-    if next.is_none() {
+    let Some(mut parent) = root else {
+        store[tcb].links = Links::leaf(key, None);
         return Some(tcb);
-    }
-    let mut path = Path::new();
-    // At most MAX_HEIGHT rounds: one per level.
-    while let Some(node) = next {
-        path.push(node);
-        next = towards(store, node, key);
-    }
-    if let Some(parent) = path.last() {
-        let links = &mut store[parent].links;
-        *(if key < links.key { &mut links.left } else { &mut links.right }) = Some(tcb);
-    }
-    ascend(store, path)
+    };
+    // One round per level.
+    let mut rounds = at_most!(height);
+    let side = loop {
+        rounds.count();
+        let links = &store[parent].links;
+        let side = if key < links.key { Left } else { Right };
+        match links.children[side as usize] {
+            Some(child) => parent = child,
+            None => break side,
+        }
+    };
+    store[tcb].links = Links::leaf(key, Some(parent));
+    store[parent].links.children[side as usize] = Some(tcb);
+    grown(store, root, parent, side)
 }
 
-/// Takes `tcb` out of the tree it is in; the new root.
+/// Removes `tcb`, which is in the tree. Gives the new root.
+#[must_use]
 pub fn remove<A: Arch>(store: &mut Store<A>, root: Option<Ref<Tcb>>, tcb: Ref<Tcb>) -> Option<Ref<Tcb>> {
-    let Links { left, right, key, .. } = store[tcb].links;
-    if root == Some(tcb) && left.is_none() && right.is_none() {
-        return None;
+    let Links { children, parent, .. } = store[tcb].links;
+    debug_assert!(parent.is_some() || root == Some(tcb), "{tcb:?} is not in the tree of {root:?}");
+    match children {
+        [Some(_), Some(right)] => remove_inner(store, root, tcb, right),
+        [child, None] | [None, child] => {
+            if let Some(child) = child {
+                store[child].links.parent = parent;
+            }
+            let Some(parent) = parent else { return child };
+            let side = side_of(store, parent, tcb);
+            store[parent].links.children[side as usize] = child;
+            shrunk(store, root, parent, side)
+        }
     }
-    let mut path = Path::new();
-    let mut next = root;
-    // At most MAX_HEIGHT rounds: one per level.
-    while let Some(node) = next
-        && node != tcb
-    {
-        path.push(node);
-        next = towards(store, node, key);
-    }
-    debug_assert!(next.is_some(), "{tcb:?} is not in the tree of {root:?}");
-    match (left, right) {
-        (Some(left), Some(right)) => splice_successor(store, &mut path, tcb, left, right),
-        (child, None) | (None, child) => match path.last() {
-            Some(parent) => replace_child(store, parent, tcb, child),
-            None => return child,
-        },
-    }
-    ascend(store, path)
 }
 
 /// The thread with the smallest key.
 #[must_use]
 pub fn first<A: Arch>(store: &Store<A>, root: Option<Ref<Tcb>>) -> Option<Ref<Tcb>> {
-    let mut node = root?;
-    // At most MAX_HEIGHT rounds: one per level.
-    while let Some(left) = store[node].links.left {
-        node = left;
-    }
-    Some(node)
+    root.map(|root| leftmost(store, root))
 }
 
-/// The thread with the smallest key that is greater than `key`, which need not be in the tree.
+/// The thread with the smallest key that is greater than `key`.
 #[must_use]
 pub fn next_after<A: Arch>(store: &Store<A>, root: Option<Ref<Tcb>>, key: Key) -> Option<Ref<Tcb>> {
     let (mut best, mut next) = (None, root);
-    // At most MAX_HEIGHT rounds: one per level.
+    // One round per level.
+    let mut rounds = at_most!(height);
     while let Some(node) = next {
+        rounds.count();
         let links = &store[node].links;
         if key < links.key {
             best = next;
-            next = links.left;
+            next = links.left();
         } else {
-            next = links.right;
+            next = links.right();
         }
     }
     best
 }
 
-/// The child of `node` on the side on which `key` belongs.
-fn towards<A: Arch>(store: &Store<A>, node: Ref<Tcb>, key: Key) -> Option<Ref<Tcb>> {
-    let links = &store[node].links;
-    if key < links.key { links.left } else { links.right }
+/// The smallest of those below `node`, and itself.
+fn leftmost<A: Arch>(store: &Store<A>, mut node: Ref<Tcb>) -> Ref<Tcb> {
+    // One round per level.
+    let mut rounds = at_most!(height);
+    while let Some(left) = store[node].links.left() {
+        rounds.count();
+        node = left;
+    }
+    node
 }
 
-/// Puts the successor of `tcb`, the leftmost node to its right, in its place. `path` leads to `tcb`, and then to
-/// where the successor was.
-fn splice_successor<A: Arch>(
+/// On which side of `parent` its child `node` is.
+fn side_of<A: Arch>(store: &Store<A>, parent: Ref<Tcb>, node: Ref<Tcb>) -> Side {
+    if store[parent].links.left() == Some(node) { Left } else { Right }
+}
+
+/// Removes `tcb`, which has two children: the smallest on its right takes its place.
+fn remove_inner<A: Arch>(
     store: &mut Store<A>,
-    path: &mut Path,
+    root: Option<Ref<Tcb>>,
     tcb: Ref<Tcb>,
-    left: Ref<Tcb>,
     right: Ref<Tcb>,
-) {
-    let parent = path.last();
-    let place = path.length;
-    path.push(tcb);
-    let mut successor = right;
-    // At most MAX_HEIGHT rounds: one per level.
-    while let Some(smaller) = store[successor].links.left {
-        path.push(successor);
-        successor = smaller;
-    }
-    if successor != right {
-        let rest = store[successor].links.right;
-        if let Some(above) = path.last() {
-            store[above].links.left = rest;
-        }
-        store[successor].links.right = Some(right);
-    }
-    store[successor].links.left = Some(left);
-    store[successor].links.height = store[tcb].links.height;
-    path.replace(place, successor);
-    if let Some(parent) = parent {
-        replace_child(store, parent, tcb, Some(successor));
+) -> Option<Ref<Tcb>> {
+    let successor = leftmost(store, right);
+    let shrinks = if successor == right {
+        (successor, Right)
+    } else {
+        let Links { children: [_, rest], parent, .. } = store[successor].links;
+        let above = parent.unwrap_or(right);
+        set_child(store, above, Left, rest);
+        set_child(store, successor, Right, Some(right));
+        (above, Left)
+    };
+    let Links { children: [left, _], parent, lean, .. } = store[tcb].links;
+    set_child(store, successor, Left, left);
+    store[successor].links.lean = lean;
+    let root = replace_child(store, root, parent, tcb, successor);
+    shrunk(store, root, shrinks.0, shrinks.1)
+}
+
+/// Hooks `child` in below `node`.
+fn set_child<A: Arch>(store: &mut Store<A>, node: Ref<Tcb>, side: Side, child: Option<Ref<Tcb>>) {
+    store[node].links.children[side as usize] = child;
+    if let Some(child) = child {
+        store[child].links.parent = Some(node);
     }
 }
 
-/// Makes `new` the child of `parent` that `old` was.
-fn replace_child<A: Arch>(store: &mut Store<A>, parent: Ref<Tcb>, old: Ref<Tcb>, new: Option<Ref<Tcb>>) {
-    let links = &mut store[parent].links;
-    *(if links.left == Some(old) { &mut links.left } else { &mut links.right }) = new;
+/// Puts `new` where `old` was: below `parent`, or at the root. Gives the root.
+fn replace_child<A: Arch>(
+    store: &mut Store<A>,
+    root: Option<Ref<Tcb>>,
+    parent: Option<Ref<Tcb>>,
+    old: Ref<Tcb>,
+    new: Ref<Tcb>,
+) -> Option<Ref<Tcb>> {
+    store[new].links.parent = parent;
+    let Some(parent) = parent else { return Some(new) };
+    let side = side_of(store, parent, old);
+    store[parent].links.children[side as usize] = Some(new);
+    root
 }
 
-/// Restores B2 from the end of `path` upward, below which a tree has grown or shrunk by one; the root.
-fn ascend<A: Arch>(store: &mut Store<A>, mut path: Path) -> Option<Ref<Tcb>> {
-    // At most MAX_HEIGHT rounds: one per node of the path.
-    while let Some(node) = path.pop() {
-        let height = store[node].links.height;
-        let top = balance(store, node);
-        match path.last() {
-            None => return Some(top),
-            Some(parent) if top != node => replace_child(store, parent, node, Some(top)),
-            Some(_) => {}
+/// What is below `node` on `side` has become higher by one: restores B2. Gives the root.
+fn grown<A: Arch>(
+    store: &mut Store<A>,
+    root: Option<Ref<Tcb>>,
+    mut node: Ref<Tcb>,
+    mut side: Side,
+) -> Option<Ref<Tcb>> {
+    // One round per level.
+    let mut rounds = at_most!(height);
+    loop {
+        rounds.count();
+        let links = &mut store[node].links;
+        if links.lean == side.sign() {
+            // The rotation makes it as high as it was.
+            return rotate(store, root, node, side).1;
         }
-        if store[top].links.height == height {
-            break;
+        links.lean += side.sign();
+        if links.lean == 0 {
+            return root;
         }
+        let Some(parent) = links.parent else { return root };
+        side = side_of(store, parent, node);
+        node = parent;
     }
-    path.first()
 }
 
-/// Restores B2 at `node`, whose children keep it and differ by at most 2; the node that is then in its place.
-fn balance<A: Arch>(store: &mut Store<A>, node: Ref<Tcb>) -> Ref<Tcb> {
-    let Links { left, right, .. } = store[node].links;
-    let (left_height, right_height) = (height(store, left), height(store, right));
-    match (left, right) {
-        (Some(child), _) if left_height > right_height + 1 => {
-            if height(store, store[child].links.left) < height(store, store[child].links.right) {
-                store[node].links.left = Some(rotate_left(store, child));
+/// What is below `node` on `side` has become lower by one: restores B2. Gives the root.
+fn shrunk<A: Arch>(
+    store: &mut Store<A>,
+    mut root: Option<Ref<Tcb>>,
+    mut node: Ref<Tcb>,
+    mut side: Side,
+) -> Option<Ref<Tcb>> {
+    // One round per level.
+    let mut rounds = at_most!(height);
+    let mut rotations = at_most!(MAX_ROTATIONS);
+    loop {
+        rounds.count();
+        let links = &mut store[node].links;
+        if links.lean == 0 {
+            // The other side is still as high as it was.
+            links.lean = -side.sign();
+            return root;
+        }
+        if links.lean == side.sign() {
+            links.lean = 0;
+        } else {
+            rotations.count();
+            (node, root) = rotate(store, root, node, side.other());
+            if store[node].links.lean != 0 {
+                return root;
             }
-            rotate_right(store, node)
         }
-        (_, Some(child)) if right_height > left_height + 1 => {
-            if height(store, store[child].links.right) < height(store, store[child].links.left) {
-                store[node].links.right = Some(rotate_right(store, child));
-            }
-            rotate_left(store, node)
+        let Some(parent) = store[node].links.parent else { return root };
+        side = side_of(store, parent, node);
+        node = parent;
+    }
+}
+
+/// `node` is too high on the side `heavy` by two: its child there, or that one's child on the inner side, comes to
+/// the top. Gives that and the root.
+fn rotate<A: Arch>(
+    store: &mut Store<A>,
+    root: Option<Ref<Tcb>>,
+    node: Ref<Tcb>,
+    heavy: Side,
+) -> (Ref<Tcb>, Option<Ref<Tcb>>) {
+    let (sign, light) = (heavy.sign(), heavy.other());
+    let Links { children, parent, .. } = store[node].links;
+    let Some(child) = children[heavy as usize] else { return (node, root) };
+    let Links { lean, children, .. } = store[child].links;
+    let inner = children[light as usize];
+    match inner {
+        Some(top) if lean == -sign => {
+            let Links { lean, children, .. } = store[top].links;
+            set_child(store, child, light, children[heavy as usize]);
+            set_child(store, node, heavy, children[light as usize]);
+            set_child(store, top, heavy, Some(child));
+            set_child(store, top, light, Some(node));
+            store[node].links.lean = if lean == sign { -sign } else { 0 };
+            store[child].links.lean = if lean == -sign { sign } else { 0 };
+            store[top].links.lean = 0;
+            (top, replace_child(store, root, parent, node, top))
         }
         _ => {
-            store[node].links.height = 1 + left_height.max(right_height);
-            node
-        }
-    }
-}
-
-/// Lifts the right child of `node` above it.
-fn rotate_left<A: Arch>(store: &mut Store<A>, node: Ref<Tcb>) -> Ref<Tcb> {
-    let Some(child) = store[node].links.right else { return node };
-    store[node].links.right = store[child].links.left;
-    store[child].links.left = Some(node);
-    update_height(store, node);
-    update_height(store, child);
-    child
-}
-
-/// Lifts the left child of `node` above it.
-fn rotate_right<A: Arch>(store: &mut Store<A>, node: Ref<Tcb>) -> Ref<Tcb> {
-    let Some(child) = store[node].links.left else { return node };
-    store[node].links.left = store[child].links.right;
-    store[child].links.right = Some(node);
-    update_height(store, node);
-    update_height(store, child);
-    child
-}
-
-/// Computes the height of `node` from its children's.
-fn update_height<A: Arch>(store: &mut Store<A>, node: Ref<Tcb>) {
-    let Links { left, right, .. } = store[node].links;
-    store[node].links.height = 1 + height(store, left).max(height(store, right));
-}
-
-/// The height of a tree, 0 for none.
-fn height<A: Arch>(store: &Store<A>, node: Option<Ref<Tcb>>) -> u64 {
-    node.map_or(0, |node| store[node].links.height)
-}
-
-/// The nodes from the root down to some node. Never longer than MAX_HEIGHT, by the bound of the module.
-struct Path {
-    /// The nodes, the root first.
-    nodes: [Option<Ref<Tcb>>; MAX_HEIGHT],
-    /// How many.
-    length: usize,
-}
-
-impl Path {
-    /// The empty path.
-    const fn new() -> Self {
-        Self { nodes: [None; MAX_HEIGHT], length: 0 }
-    }
-
-    /// Goes down to `node`.
-    fn push(&mut self, node: Ref<Tcb>) {
-        debug_assert!(self.length < MAX_HEIGHT, "a tree is too high");
-        if let Some(place) = self.nodes.get_mut(self.length) {
-            *place = Some(node);
-            self.length += 1;
-        }
-    }
-
-    /// Goes up; the node left.
-    fn pop(&mut self) -> Option<Ref<Tcb>> {
-        let last = self.last()?;
-        self.length -= 1;
-        Some(last)
-    }
-
-    /// The node at the lower end.
-    fn last(&self) -> Option<Ref<Tcb>> {
-        self.nodes.get(self.length.wrapping_sub(1)).copied().flatten()
-    }
-
-    /// The root.
-    fn first(&self) -> Option<Ref<Tcb>> {
-        self.nodes.first().copied().flatten()
-    }
-
-    /// Puts `node` at `index`.
-    fn replace(&mut self, index: usize, node: Ref<Tcb>) {
-        if let Some(place) = self.nodes.get_mut(index) {
-            *place = Some(node);
+            set_child(store, node, heavy, inner);
+            set_child(store, child, light, Some(node));
+            // A child that leaned to neither side leaves both leaning towards each other.
+            let rest = if lean == 0 { sign } else { 0 };
+            store[node].links.lean = rest;
+            store[child].links.lean = -rest;
+            (child, replace_child(store, root, parent, node, child))
         }
     }
 }

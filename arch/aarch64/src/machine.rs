@@ -24,6 +24,7 @@ use core::ops::RangeInclusive;
 use keel_abi::aarch64::registers as order;
 use keel_abi::aarch64::{asid, fault, label, memory, object};
 use keel_arch::fpu::LazyFpu;
+use keel_bounds::{operation, operation_is};
 use keel_kernel::Kernel;
 use keel_kernel::arch::{
     Arch, Entry, MachineObject, PageCheck, PagingLabel, RegisterMap, TakenInterrupt, Trigger,
@@ -424,8 +425,14 @@ impl Arch for Machine {
         message: &Message,
     ) -> Result<u64, Preempted> {
         match invocation {
-            Invocation::Maintain(range) => maintenance::perform(kernel, range, message.sender),
-            Invocation::Special(invocation) => Ok(special::perform(kernel, invocation, message)),
+            Invocation::Maintain(range) => {
+                operation_is::<{ operation::MAINTAIN }>();
+                maintenance::perform(kernel, range, message.sender)
+            }
+            Invocation::Special(invocation) => {
+                operation_is::<{ operation::MACHINE }>();
+                Ok(special::perform(kernel, invocation, message))
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use crate::entries;
 use crate::machine::Machine;
 use core::cell::Cell;
 use keel_abi::aarch64::label;
+use keel_bounds::at_most;
 use keel_kernel::Kernel;
 use keel_kernel::arch::Arch;
 use keel_kernel::cap::{Cap, FrameCap, VSpaceCap};
@@ -196,13 +197,21 @@ fn key(range: &Range, epoch: u64) -> [u64; 4] {
 /// Where a preempted operation goes on, if this is one.
 fn position(registers: &Registers, range: &Range, epoch: u64) -> Option<u64> {
     let [at, kept @ ..] = POSITION.map(|word| registers.words[word]);
-    (kept == key(range, epoch) && (range.start..range.end).contains(&at)).then_some(at)
+    let mut rounds = at_most!(4);
+    let is_same = |(kept, wanted): (u64, u64)| {
+        rounds.count();
+        kept == wanted
+    };
+    let is_kept = kept.into_iter().zip(key(range, epoch)).all(is_same);
+    (is_kept && (range.start..range.end).contains(&at)).then_some(at)
 }
 
 /// Keeps the position of a preempted operation.
 fn keep(registers: &mut Registers, range: &Range, epoch: u64, at: u64) {
     registers.words[POSITION[0]] = at;
+    let mut rounds = at_most!(4);
     for (&word, value) in POSITION[1..].iter().zip(key(range, epoch)) {
+        rounds.count();
         registers.words[word] = value;
     }
 }

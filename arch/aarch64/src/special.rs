@@ -9,6 +9,7 @@
 use crate::cpu;
 use crate::machine::Machine;
 use keel_abi::aarch64::label;
+use keel_bounds::at_most;
 use keel_kernel::Kernel;
 use keel_kernel::cap::RawCap;
 use keel_kernel::cdt::{self, Flags};
@@ -103,7 +104,9 @@ pub fn perform(kernel: &mut Kernel<Machine>, invocation: Invocation, message: &M
             let arguments = [0, 1, 2, 3, 4, 5, 6, 7].map(|word| kernel.argument(message, word));
             let results = cpu::call_monitor(arguments);
             if message.is_call {
+                let mut rounds = at_most!(8);
                 for (index, result) in (0..).zip(results) {
+                    rounds.count();
                     kernel.set_result(message.sender, index, result);
                 }
             }

@@ -8,7 +8,7 @@
 //! can be refused a million times a second, so refusals are limited: [`BURST`] lines at once, then one for every
 //! [`REGAIN_US`]; what was left out is counted and said.
 //!
-//! Bound: debug builds only, but for the line about the root task.
+//! Bound: debug builds only, but for the line about the root task, which has none.
 
 use super::Named;
 use crate::Kernel;
@@ -104,6 +104,8 @@ impl<A: Arch> Kernel<A> {
         if !is_root && LEVEL < Level::Faults {
             return;
         }
+        // A root task that dies is the end of its system: for how long it is told does not matter.
+        keel_bounds::outside();
         let pc = self.store[tcb].registers.words[A::REGISTERS.restart_pc];
         let (name, whose) =
             (self.name(tcb), if is_root { "root task fault" } else { "fault without a handler" });

@@ -119,21 +119,28 @@ fn named<T>(region: &Region) -> Ref<T> {
 #[must_use]
 pub fn tree(store: &Store<Host>, root: Option<Ref<Tcb>>) -> Vec<Ref<Tcb>> {
     let mut threads = Vec::new();
-    subtree(store, root, MAX_HEIGHT, &mut threads);
+    subtree(store, root, None, MAX_HEIGHT, &mut threads);
     let keys: Vec<Key> = threads.iter().map(|&tcb| store[tcb].links.key).collect();
     assert!(keys.is_sorted_by(|a, b| a < b), "B1: keys are not in order: {keys:?}");
     threads
 }
 
 /// Adds the threads below `root` in order; the height.
-fn subtree(store: &Store<Host>, root: Option<Ref<Tcb>>, levels: usize, threads: &mut Vec<Ref<Tcb>>) -> u64 {
+fn subtree(
+    store: &Store<Host>,
+    root: Option<Ref<Tcb>>,
+    parent: Option<Ref<Tcb>>,
+    levels: usize,
+    threads: &mut Vec<Ref<Tcb>>,
+) -> i64 {
     let Some(tcb) = root else { return 0 };
     let levels = levels.checked_sub(1).expect("the tree is too high, or a circle");
     let links = store[tcb].links;
-    let left = subtree(store, links.left, levels, threads);
+    assert_eq!(links.parent, parent, "B3: the parent of {tcb:?}");
+    let left = subtree(store, links.left(), root, levels, threads);
     threads.push(tcb);
-    let right = subtree(store, links.right, levels, threads);
+    let right = subtree(store, links.right(), root, levels, threads);
     assert!(left.abs_diff(right) <= 1, "B2: {tcb:?} is not balanced");
-    assert_eq!(links.height, 1 + left.max(right), "B2: the height of {tcb:?}");
-    links.height
+    assert_eq!(links.lean, right - left, "B2: the lean of {tcb:?}");
+    1 + left.max(right)
 }

@@ -35,6 +35,7 @@ use crate::tree::{Key, Links};
 use crate::units::{Asid, PRIORITIES};
 use keel_abi::message::{MESSAGE_REGISTERS, MessageInfo};
 use keel_abi::syscall;
+use keel_bounds::{at_most, entered_by, operation, operation_is};
 
 /// What both halves do at their end: a message goes from the current thread to the one that runs next.
 struct Switch {
@@ -78,8 +79,14 @@ impl<A: Arch> Kernel<A> {
     #[inline(always)]
     pub(crate) fn try_fastpath(&mut self, thread: Ref<Tcb>, number: u64) -> Way {
         match number.cast_signed() {
-            syscall::CALL if self.is_quiet() => self.call_directly(thread),
-            syscall::REPLY_RECV if self.is_quiet() => Way::of(self.fast_reply_recv(thread)),
+            syscall::CALL if self.is_quiet() => {
+                entered_by::<{ syscall::CALL as u64 }>();
+                self.call_directly(thread)
+            }
+            syscall::REPLY_RECV if self.is_quiet() => {
+                entered_by::<{ syscall::REPLY_RECV as u64 }>();
+                Way::of(self.fast_reply_recv(thread))
+            }
             _ => Way::General,
         }
     }
@@ -136,6 +143,7 @@ impl<A: Arch> Kernel<A> {
     fn fast_call(&mut self, thread: Ref<Tcb>, cap: RawCap) -> Option<Ref<Tcb>> {
         let call = self.plan_call(thread, cap)?;
         let Switch { from, to, context, reply, endpoint, .. } = call;
+        operation_is::<{ operation::SEND }>();
         self.store[endpoint].set_queue(None, EndpointState::Idle);
 
         let below = self.store[context].reply.replace(reply);
@@ -170,8 +178,8 @@ impl<A: Arch> Kernel<A> {
         }
         let to = self.store[endpoint].queue()?;
         let callee = &self.store[to];
-        // In a tree of height 1 it is alone.
-        if callee.links.height != 1 || callee.sched_context.is_some() {
+        // Without children the root is alone.
+        if !callee.links.is_leaf() || callee.sched_context.is_some() {
             return None;
         }
         let reply = callee.reply?;
@@ -185,6 +193,7 @@ impl<A: Arch> Kernel<A> {
     fn fast_reply_recv(&mut self, thread: Ref<Tcb>) -> Option<Ref<Tcb>> {
         let answer = self.plan_reply_recv(thread)?;
         let Switch { from, to, context, reply, endpoint, .. } = answer;
+        operation_is::<{ operation::REPLY }>();
         let below = self.store[reply].below;
         self.store[context].reply = below;
         if let Some(below) = below {
@@ -202,7 +211,7 @@ impl<A: Arch> Kernel<A> {
         server.state = ThreadState::BlockedOnReceive;
         server.reply = Some(reply);
         server.endpoint = Some(endpoint);
-        server.links = Links { left: None, right: None, key: Key { major, minor }, height: 1 };
+        server.links = Links::leaf(Key { major, minor }, None);
         self.store[endpoint].set_queue(Some(from), EndpointState::Receiving);
         self.finish_fastpath(&answer);
         Some(to)
@@ -246,8 +255,9 @@ impl<A: Arch> Kernel<A> {
     #[inline(always)]
     fn finish_fastpath(&mut self, switch: &Switch) {
         let &Switch { from, to, space, badge, info, context, .. } = switch;
-        // At most 4 registers.
+        let mut rounds = at_most!(MESSAGE_REGISTERS);
         for &register in A::REGISTERS.message.iter().take(info.length()) {
+            rounds.count();
             let word = self.store[from].registers.words[register];
             self.store[to].registers.words[register] = word;
         }

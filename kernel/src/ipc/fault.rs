@@ -7,7 +7,7 @@
 //! to §5).
 
 use crate::Kernel;
-use crate::arch::Arch;
+use crate::arch::{Arch, MAX_CONTEXT};
 use crate::cap::{Cap, IpcCap, RawCap, Rights, tag};
 use crate::error::LookupFailure;
 use crate::invocation::buffer_word;
@@ -18,6 +18,7 @@ use crate::store::Ref;
 use crate::units::KernelAddr;
 use keel_abi::fault as number;
 use keel_abi::message::MessageInfo;
+use keel_bounds::{at_most, fault_is};
 
 /// A fault that a thread has raised.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -156,30 +157,40 @@ impl<A: Arch> Kernel<A> {
         match fault {
             Fault::None => {}
             Fault::Capability { address, in_receive, failure } => {
+                fault_is::<{ number::CAP_FAULT }>();
                 let (words, count) = failure.words();
+                let mut rounds = at_most!(3);
                 for word in [restart_pc, address, u64::from(in_receive)] {
+                    rounds.count();
                     message.push(self, word);
                 }
-                // At most 4 words.
+                let mut rounds = at_most!(4);
                 for &word in words.iter().take(count) {
+                    rounds.count();
                     message.push(self, word);
                 }
             }
             Fault::UnknownSyscall { number } => {
+                fault_is::<{ number::UNKNOWN_SYSCALL }>();
                 message.push_registers(self, from, A::REGISTERS.unknown_syscall);
                 message.push(self, number);
             }
             Fault::UserException { number, code } => {
+                fault_is::<{ number::USER_EXCEPTION }>();
                 message.push_registers(self, from, A::REGISTERS.user_exception);
                 message.push(self, number);
                 message.push(self, code);
             }
             Fault::VirtualMemory { address, is_fetch, status } => {
+                fault_is::<{ number::VM_FAULT }>();
+                let mut rounds = at_most!(4);
                 for word in [restart_pc, address, u64::from(is_fetch), status] {
+                    rounds.count();
                     message.push(self, word);
                 }
             }
             Fault::Timeout { badge } => {
+                fault_is::<{ number::TIMEOUT }>();
                 message.push(self, badge);
                 if let Some(context) = self.store[from].sched_context {
                     let consumed = self.consumed_us(context);
@@ -219,8 +230,9 @@ impl<A: Arch> Kernel<A> {
         let buffer = self.send_buffer(from);
         let length = crate::invocation::usable_length(info, buffer);
         self.arch.save_live_registers(&mut self.store, to);
-        // At most 36 registers.
+        let mut rounds = at_most!(MAX_CONTEXT);
         for (index, &register) in registers.iter().enumerate().take(length as usize) {
+            rounds.count();
             let word = match A::REGISTERS.message.get(index) {
                 Some(&source) => self.store[from].registers.words[source],
                 None => buffer.map_or(0, |buffer| self.store.load(buffer_word(buffer, index as u64))),
@@ -254,8 +266,9 @@ impl FaultMessage {
 
     /// Adds registers of `from`.
     fn push_registers<A: Arch>(&mut self, kernel: &mut Kernel<A>, from: Ref<Tcb>, registers: &[usize]) {
-        // At most 18 registers.
+        let mut rounds = at_most!(MAX_CONTEXT);
         for &register in registers {
+            rounds.count();
             let word = kernel.store[from].registers.words[register];
             self.push(kernel, word);
         }

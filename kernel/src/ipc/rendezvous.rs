@@ -76,7 +76,7 @@ impl<A: Arch> Kernel<A> {
             && self.store[receiver].sched_context.is_none()
             && let Some(context) = self.store[sender].sched_context
         {
-            self.sc_donate(context, receiver);
+            self.sc_lend(context, sender, receiver);
         }
         self.wake(receiver);
     }
@@ -163,7 +163,7 @@ impl<A: Arch> Kernel<A> {
             }
             self.store[reply].below = below;
             self.store[reply].set_above(Above::SchedContext(context));
-            self.sc_donate(context, callee);
+            self.sc_lend(context, caller, callee);
         }
     }
 

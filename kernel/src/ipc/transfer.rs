@@ -18,6 +18,7 @@ use crate::object::{Endpoint, Tcb};
 use crate::store::{Ref, Store};
 use crate::units::KernelAddr;
 use keel_abi::message::{MESSAGE_REGISTERS, MessageInfo, ipc_buffer};
+use keel_bounds::{at_most, entry, fact, not_entered_by, only_if, only_unless};
 
 /// Along what a message travels.
 #[derive(Clone, Copy, Debug)]
@@ -46,9 +47,16 @@ impl<A: Arch> Kernel<A> {
 
     /// Copies registers, buffer words and capabilities; the info word for the receiver.
     fn copy_message(&mut self, from: Ref<Tcb>, to: Ref<Tcb>, route: &Route) -> MessageInfo {
+        // Other entries than system calls send no messages but those about faults.
+        not_entered_by::<{ entry::INTERRUPT }>();
+        not_entered_by::<{ entry::FAULT }>();
+        not_entered_by::<{ entry::FPU }>();
+        not_entered_by::<{ entry::UNKNOWN_SYSCALL }>();
+        only_unless::<{ fact::PREEMPTED }>();
         let info = MessageInfo(self.store[from].registers.words[A::REGISTERS.info]);
-        // At most 4 registers.
+        let mut rounds = at_most!(MESSAGE_REGISTERS);
         for &register in A::REGISTERS.message.iter().take(info.length()) {
+            rounds.count();
             let word = self.store[from].registers.words[register];
             self.store[to].registers.words[register] = word;
         }
@@ -60,17 +68,24 @@ impl<A: Arch> Kernel<A> {
         let length = usable_length(info, both.map(|(source, _)| source));
         let (mut count, mut unwrapped) = (0, 0);
         if let Some((source, target)) = both {
-            // At most 116 words.
+            let mut rounds = at_most!(words);
             for index in MESSAGE_REGISTERS as u64..length {
+                rounds.count();
                 let word = self.store.load(buffer_word(source, index));
                 self.store.save(buffer_word(target, index), word);
             }
             if route.grant && info.extra_caps() > 0 {
-                let caps = route.caps.or_else(|| self.lookup_extra_caps(from, info, source).ok());
-                (count, unwrapped) = self.transfer_caps(caps.unwrap_or_default(), route.endpoint, to, target);
+                let caps = route.caps.unwrap_or_else(|| self.lookup_waiting_caps(from, info, source));
+                (count, unwrapped) = self.transfer_caps(caps, route.endpoint, to, target);
             }
         }
         MessageInfo::new(info.label(), unwrapped, count, length as usize)
+    }
+
+    /// The capabilities that `from` sends, which has waited until it could.
+    fn lookup_waiting_caps(&self, from: Ref<Tcb>, info: MessageInfo, source: KernelAddr) -> ExtraCaps {
+        only_if::<{ fact::RECEIVES }>();
+        self.lookup_extra_caps(from, info, source).unwrap_or_default()
     }
 
     /// Transfers `caps` one by one until one cannot be. How many went, and a bit for each that went as a badge.
@@ -83,9 +98,11 @@ impl<A: Arch> Kernel<A> {
     ) -> (usize, u64) {
         let mut unwrapped = 0;
         let mut place = ReceivePlace::NotLookedUp;
-        // At most 3 capabilities.
+        let mut lookups = at_most!(1);
+        let mut rounds = at_most!(caps);
         for (index, slot) in caps.iter().enumerate() {
             let Some(slot) = *slot else { return (index, unwrapped) };
+            rounds.count();
             match self.store[slot].cap() {
                 Cap::Endpoint(cap) if Some(cap.object) == endpoint => {
                     let word = ipc_buffer::CAPS_OR_BADGES + index;
@@ -93,7 +110,10 @@ impl<A: Arch> Kernel<A> {
                     unwrapped |= 1 << index;
                 }
                 cap => {
-                    let ReceivePlace::Free(target) = place.take(|| self.receive_slot(to, buffer)) else {
+                    let ReceivePlace::Free(target) = place.take(|| {
+                        lookups.count();
+                        self.receive_slot(to, buffer)
+                    }) else {
                         return (index, unwrapped);
                     };
                     match self.derive(slot, cap) {
@@ -125,11 +145,12 @@ impl<A: Arch> Kernel<A> {
     ) -> Result<ExtraCaps, (u64, LookupFailure)> {
         let mut caps = ExtraCaps::default();
         let count = info.extra_caps();
-        // At most 3 capabilities.
+        let mut rounds = at_most!(caps);
         for (index, slot) in caps.iter_mut().enumerate() {
             if index == count {
                 break;
             }
+            rounds.count();
             let word = ipc_buffer::CAPS_OR_BADGES + index;
             let address = self.store.load(buffer.offset(word as u64 * 8));
             match self.lookup_cap(tcb, address) {

@@ -37,6 +37,7 @@ use crate::invocation::{Message, Preempted};
 use crate::store::{Kind, Ref, Store};
 use crate::units::Asid;
 use core::marker::PhantomData;
+use keel_bounds::{at_most, operation, operation_is};
 
 /// Identifiers in a pool.
 pub const POOL_ENTRIES: usize = 512;
@@ -81,7 +82,12 @@ impl<A: Arch> AsidPools<A> {
 
     /// The first identifier of the lowest pool that does not exist.
     fn first_free(&self) -> Option<Asid> {
-        let free = self.pools.iter().take(A::ASID_POOLS).position(Option::is_none)?;
+        let mut rounds = at_most!(MAX_POOLS);
+        let is_free = |pool: &Option<_>| {
+            rounds.count();
+            pool.is_none()
+        };
+        let free = self.pools.iter().take(A::ASID_POOLS).position(is_free)?;
         Some((free * POOL_ENTRIES) as Asid)
     }
 
@@ -173,7 +179,12 @@ impl<A: Arch> Kernel<A> {
     fn free_asid(&self, pool: Ref<AsidPool>, base: Asid) -> Option<Asid> {
         // V4: place 0 of pool 0 is not free, though it stands for nothing.
         let first = usize::from(base == 0);
-        let free = self.store[pool].roots.iter().skip(first).position(Option::is_none)?;
+        let mut rounds = at_most!(POOL_ENTRIES);
+        let is_free = |root: &Option<_>| {
+            rounds.count();
+            root.is_none()
+        };
+        let free = self.store[pool].roots.iter().skip(first).position(is_free)?;
         Some(base | (first + free) as Asid)
     }
 
@@ -181,6 +192,7 @@ impl<A: Arch> Kernel<A> {
     pub fn perform_asid(&mut self, operation: Invocation) -> Result<u64, Preempted> {
         match operation {
             Invocation::MakePool { parent, mut untyped, pool, base, destination } => {
+                operation_is::<{ operation::MAKE_POOL }>();
                 self.reset_untyped(parent, &mut untyped)?;
                 self.store[parent].raw = Cap::Untyped(full(untyped)).into();
                 self.store.created(Kind::AsidPool, pool.address(), size_of::<AsidPool>() as u64);
@@ -189,6 +201,7 @@ impl<A: Arch> Kernel<A> {
                 cdt::insert(&mut self.store, cap.into(), Flags::NONE, destination, parent);
             }
             Invocation::Assign { pool, slot, space } => {
+                operation_is::<{ operation::ASSIGN }>();
                 self.assign(pool, space);
                 self.store[slot].raw = Cap::VSpace(space).into();
             }

@@ -17,6 +17,7 @@ use crate::invocation::{Message, Preempted};
 use crate::object::{Endpoint, Tcb};
 use crate::store::Ref;
 use keel_abi::label;
+use keel_bounds::operation_is;
 
 /// A legal operation on slots.
 #[derive(Clone, Copy, Debug)]
@@ -173,16 +174,30 @@ impl<A: Arch> Kernel<A> {
     #[inline(always)]
     pub(crate) fn perform_cnode(&mut self, operation: Invocation) -> Result<u64, Preempted> {
         match operation {
-            Invocation::Revoke(slot) => self.revoke(slot)?,
-            Invocation::Delete(slot) => self.delete_slot(slot)?,
+            Invocation::Revoke(slot) => {
+                operation_is::<{ label::CNODE_REVOKE }>();
+                self.revoke(slot)?;
+            }
+            Invocation::Delete(slot) => {
+                operation_is::<{ label::CNODE_DELETE }>();
+                self.delete_slot(slot)?;
+            }
             Invocation::CancelBadgedSends { thread, cap } => {
+                operation_is::<{ label::CNODE_CANCEL_BADGED_SENDS }>();
                 if cap.badge != 0 {
                     self.cancel_badged_sends(thread, cap.object, cap.badge)?;
                 }
             }
-            Invocation::Insert { raw, source, target } => self.insert_copy(raw, source, target),
-            Invocation::Move { raw, source, target } => cdt::move_slot(&mut self.store, raw, source, target),
+            Invocation::Insert { raw, source, target } => {
+                operation_is::<{ label::CNODE_COPY }>();
+                self.insert_copy(raw, source, target);
+            }
+            Invocation::Move { raw, source, target } => {
+                operation_is::<{ label::CNODE_MOVE }>();
+                cdt::move_slot(&mut self.store, raw, source, target);
+            }
             Invocation::Rotate { pivot_raw, source_raw, pivot, source, target } => {
+                operation_is::<{ label::CNODE_ROTATE }>();
                 if source == target {
                     cdt::swap(&mut self.store, source_raw, source, pivot_raw, pivot);
                 } else {

@@ -38,7 +38,7 @@
 
 use crate::Kernel;
 use crate::arch::Arch;
-use crate::cap::{Cap, ZombieCap, ZombieKind};
+use crate::cap::{Cap, ZombieCap, ZombieKind, tag};
 use crate::cdt;
 use crate::cspace::Slot;
 use crate::invocation::Preempted;
@@ -80,17 +80,40 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// One unit of deleting what is in `slot`.
+    #[inline(never)]
     pub fn delete_unit(&mut self, slot: Ref<Slot>) -> Progress {
-        let cap = self.store[slot].cap();
-        match cap {
-            Cap::Null => Progress::Done,
-            Cap::Zombie(zombie) => self.zombie_unit(slot, zombie),
-            _ if cdt::is_final(&self.store, slot) => self.finalise(slot, cap),
-            Cap::Frame(frame) => {
-                self.finalise_frame(&frame, false);
-                self.remove(slot)
-            }
+        match self.store[slot].raw.tag() {
+            tag::ZOMBIE => self.zombie_unit(slot),
+            _ => self.ordinary_unit(slot),
+        }
+    }
+
+    /// One unit of deleting what is in `slot`, which is no zombie.
+    #[inline(always)]
+    fn ordinary_unit(&mut self, slot: Ref<Slot>) -> Progress {
+        match self.store[slot].raw.tag() {
+            tag::NULL => Progress::Done,
+            _ if cdt::is_final(&self.store, slot) => self.finalise(slot),
+            tag::FRAME => self.forget_frame(slot),
             _ => self.remove(slot),
+        }
+    }
+
+    /// Deletes a frame's capability in `slot` that is not the last one.
+    fn forget_frame(&mut self, slot: Ref<Slot>) -> Progress {
+        if let Cap::Frame(frame) = self.store[slot].cap() {
+            self.finalise_frame(&frame, false);
+        }
+        self.remove(slot)
+    }
+
+    /// One unit of what the zombie in `slot` has left.
+    #[inline(never)]
+    fn zombie_unit(&mut self, slot: Ref<Slot>) -> Progress {
+        match self.store[slot].cap() {
+            Cap::Zombie(zombie) if is_container(zombie) => self.container_unit(slot, zombie),
+            Cap::Zombie(zombie) => self.queue_unit(slot, zombie),
+            _ => Progress::Done,
         }
     }
 
@@ -101,26 +124,28 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// The last capability to an object, in `slot`, goes.
-    fn finalise(&mut self, slot: Ref<Slot>, cap: Cap) -> Progress {
-        match cap {
-            Cap::Endpoint(c) => return self.become_zombie(slot, c.object, ZombieKind::Endpoint, 0),
-            Cap::Notification(c) => {
-                self.dissolve_notification(c.object);
-                return self.become_zombie(slot, c.object, ZombieKind::Notification, 0);
+    #[inline(never)]
+    fn finalise(&mut self, slot: Ref<Slot>) -> Progress {
+        match self.store[slot].cap() {
+            Cap::Endpoint(c) => {
+                let zombie = self.become_zombie(slot, c.object, ZombieKind::Endpoint, 0);
+                return self.queue_unit(slot, zombie);
             }
+            Cap::Notification(c) => return self.finalise_notification(slot, c.object),
             Cap::Tcb(tcb) => {
                 self.dissolve_tcb(tcb);
-                return self.become_zombie(slot, tcb, ZombieKind::Tcb, TCB_SLOTS);
+                self.become_zombie(slot, tcb, ZombieKind::Tcb, TCB_SLOTS);
+                return Progress::More;
             }
             Cap::CNode(c) => {
-                let kind = ZombieKind::CNode { radix: c.radix };
-                return self.become_zombie(slot, c.slots, kind, 1 << c.radix);
+                self.become_zombie(slot, c.slots, ZombieKind::CNode { radix: c.radix }, 1 << c.radix);
+                return Progress::More;
             }
             Cap::AsidPool { pool, base } => self.finalise_asid_pool(pool, base),
             Cap::IrqHandler(irq) => {
                 // The notification's slot first: its deletion may take several units.
                 let notification = self.interrupts.slot(irq);
-                if notification.is_some_and(|slot| self.delete_unit(slot) == Progress::More) {
+                if notification.is_some_and(|slot| self.notification_unit(slot) == Progress::More) {
                     return Progress::More;
                 }
                 self.finalise_irq_handler(irq);
@@ -148,25 +173,46 @@ impl<A: Arch> Kernel<A> {
         self.remove(slot)
     }
 
-    /// Replaces the capability in `slot` by a zombie at the same place in the tree, and does the first unit of its
-    /// work where that may be all there is.
-    fn become_zombie<T>(&mut self, slot: Ref<Slot>, object: Ref<T>, kind: ZombieKind, left: u64) -> Progress {
-        let zombie = ZombieCap { object: object.address(), kind, left };
-        self.store[slot].raw = Cap::Zombie(zombie).into();
-        match kind {
-            ZombieKind::Tcb | ZombieKind::CNode { .. } => Progress::More,
-            _ => self.zombie_unit(slot, zombie),
+    /// One unit of deleting what is in the slot of an interrupt's notification: a capability to one, or its zombie.
+    fn notification_unit(&mut self, slot: Ref<Slot>) -> Progress {
+        match self.store[slot].cap() {
+            Cap::Zombie(zombie) => self.queue_unit(slot, zombie),
+            Cap::Notification(c) if cdt::is_final(&self.store, slot) => {
+                self.finalise_notification(slot, c.object)
+            }
+            Cap::Null => Progress::Done,
+            _ => self.remove(slot),
         }
     }
 
-    /// One unit of what the zombie in `slot` has left.
-    fn zombie_unit(&mut self, slot: Ref<Slot>, zombie: ZombieCap) -> Progress {
+    /// The last capability to `notification`, in `slot`, goes.
+    fn finalise_notification(&mut self, slot: Ref<Slot>, notification: Ref<Notification>) -> Progress {
+        self.dissolve_notification(notification);
+        let zombie = self.become_zombie(slot, notification, ZombieKind::Notification, 0);
+        self.queue_unit(slot, zombie)
+    }
+
+    /// The capability in `slot`, the last to `object`, becomes a zombie of this kind.
+    fn become_zombie<T>(
+        &mut self,
+        slot: Ref<Slot>,
+        object: Ref<T>,
+        kind: ZombieKind,
+        left: u64,
+    ) -> ZombieCap {
+        let zombie = ZombieCap { object: object.address(), kind, left };
+        self.store[slot].raw = Cap::Zombie(zombie).into();
+        zombie
+    }
+
+    /// One unit of an endpoint's or a notification's death: a thread that waits there goes, or there is none left.
+    fn queue_unit(&mut self, slot: Ref<Slot>, zombie: ZombieCap) -> Progress {
         let more = match zombie.kind {
-            ZombieKind::Tcb | ZombieKind::CNode { .. } => return self.container_unit(slot, zombie),
             ZombieKind::Endpoint => object_of(zombie).is_some_and(|endpoint| self.drain_endpoint(endpoint)),
             ZombieKind::Notification => {
                 object_of(zombie).is_some_and(|notification| self.drain_notification(notification))
             }
+            ZombieKind::Tcb | ZombieKind::CNode { .. } => true,
         };
         if more {
             return Progress::More;
@@ -217,9 +263,13 @@ impl<A: Arch> Kernel<A> {
                     return self.nested_unit(slot, end, inner);
                 }
             }
-            // What it says of the end slot is seen next time.
+            Cap::Zombie(queue) => {
+                let _ = self.queue_unit(end, queue);
+            }
             _ => {
-                let _ = self.delete_unit(end);
+                if self.ordinary_unit(end) == Progress::Done {
+                    self.set_left(slot, zombie, zombie.left - 1);
+                }
             }
         }
         Progress::More
@@ -241,8 +291,13 @@ impl<A: Arch> Kernel<A> {
                 }
                 self.push(end, inner_end, inner);
             }
+            Cap::Zombie(queue) => {
+                let _ = self.queue_unit(inner_end, queue);
+            }
             _ => {
-                let _ = self.delete_unit(inner_end);
+                if self.ordinary_unit(inner_end) == Progress::Done {
+                    self.set_left(end, zombie, zombie.left - 1);
+                }
             }
         }
         Progress::More

@@ -23,6 +23,7 @@ use crate::store::Ref;
 use crate::units::Ticks;
 use keel_abi::label;
 use keel_abi::timing::{DOMAIN_SCHEDULE_ENTRIES, DOMAINS, MAX_DOMAIN_DURATION_TICKS};
+use keel_bounds::operation_is;
 
 /// Number of entries.
 const ENTRIES: usize = DOMAIN_SCHEDULE_ENTRIES as usize;
@@ -212,13 +213,18 @@ impl<A: Arch> Kernel<A> {
     /// Performs it; no results.
     pub fn perform_domain(&mut self, operation: Invocation) -> Result<u64, Preempted> {
         match operation {
-            Invocation::Set { tcb, domain } => self.set_domain(tcb, domain),
+            Invocation::Set { tcb, domain } => {
+                operation_is::<{ label::DOMAIN_SET_SET }>();
+                self.set_domain(tcb, domain);
+            }
             Invocation::Configure { index, entry } => {
+                operation_is::<{ label::DOMAIN_SCHEDULE_CONFIGURE }>();
                 if let Some(place) = self.domains.entries.get_mut(index) {
                     *place = entry;
                 }
             }
             Invocation::SetStart { index } => {
+                operation_is::<{ label::DOMAIN_SCHEDULE_SET_START }>();
                 self.domains.start = index;
                 self.domains.start(self.core.now);
                 self.domain_changed();

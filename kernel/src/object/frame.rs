@@ -23,6 +23,7 @@ use crate::invocation::{Message, Preempted};
 use crate::object::table::{Place, missing_table};
 use crate::store::{Kind, Ref, Store};
 use crate::units::{PhysAddr, VirtAddr};
+use keel_bounds::{at_most, operation, operation_is};
 
 /// An operation on a frame.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +72,9 @@ impl<A: Arch> Kernel<A> {
         let (_, space) = self.extra_cap(message, 0)?;
         let space = self.assigned_space(space, 1)?;
         let address = VirtAddr(self.argument(message, 0));
+        let mut rounds = at_most!(5);
         for check in A::PAGE_CHECKS {
+            rounds.count();
             self.check_page(check, &frame, space, address)?;
         }
         let place = self.walk(space.root, address);
@@ -116,18 +119,21 @@ impl<A: Arch> Kernel<A> {
     pub fn perform_frame(&mut self, operation: Invocation, message: &Message) -> Result<u64, Preempted> {
         match operation {
             Invocation::Map { slot, frame, place, raw } => {
+                operation_is::<{ operation::PAGE_MAP }>();
                 self.replace_page(place, frame.mapping, raw);
                 self.store[slot].raw = Cap::Frame(frame).into();
             }
             Invocation::Unmap { slot, frame } => {
+                operation_is::<{ operation::PAGE_UNMAP }>();
                 self.unmap_frame(&frame);
                 self.store[slot].raw = Cap::Frame(FrameCap { mapping: Mapping::NONE, ..frame }).into();
             }
             Invocation::GetAddress(base) if message.is_call => {
+                operation_is::<{ operation::PAGE_GET_ADDRESS }>();
                 self.set_result(message.sender, 0, base.0);
                 return Ok(1);
             }
-            Invocation::GetAddress(_) => {}
+            Invocation::GetAddress(_) => operation_is::<{ operation::PAGE_GET_ADDRESS }>(),
         }
         Ok(0)
     }

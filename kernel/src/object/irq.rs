@@ -34,6 +34,7 @@ use crate::object::Notification;
 use crate::store::{Kind, Ref, Store};
 use crate::units::Irq;
 use keel_abi::label::{IRQ_ACK_IRQ, IRQ_CLEAR_IRQ_HANDLER, IRQ_ISSUE_IRQ_HANDLER, IRQ_SET_IRQ_HANDLER};
+use keel_bounds::operation_is;
 
 /// The most interrupts that a machine can have: what the largest controllers count without messages in memory.
 pub const MAX_IRQS: usize = 1024;
@@ -203,15 +204,23 @@ impl<A: Arch> Kernel<A> {
     pub fn perform_irq(&mut self, operation: Invocation) -> Result<u64, Preempted> {
         match operation {
             Invocation::Issue { irq, trigger, destination, parent } => {
+                operation_is::<{ IRQ_ISSUE_IRQ_HANDLER }>();
                 self.issue_irq(irq, trigger, destination, parent);
             }
-            Invocation::Ack(irq) => self.arch.ack_interrupt(irq),
+            Invocation::Ack(irq) => {
+                operation_is::<{ IRQ_ACK_IRQ }>();
+                self.arch.ack_interrupt(irq);
+            }
             Invocation::SetHandler { slot, source } => {
+                operation_is::<{ IRQ_SET_IRQ_HANDLER }>();
                 self.delete_slot(slot)?;
                 let cap = self.store[source].raw;
                 cdt::insert(&mut self.store, cap, Flags::NONE, slot, source);
             }
-            Invocation::ClearHandler { slot } => self.delete_slot(slot)?,
+            Invocation::ClearHandler { slot } => {
+                operation_is::<{ IRQ_CLEAR_IRQ_HANDLER }>();
+                self.delete_slot(slot)?;
+            }
         }
         Ok(0)
     }

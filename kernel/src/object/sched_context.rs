@@ -34,6 +34,7 @@ use crate::sched::refill::{self, Refills};
 use crate::store::Ref;
 use crate::units::{Micros, Ticks};
 use keel_abi::label;
+use keel_bounds::operation_is;
 
 pub mod ring;
 pub mod yield_to;
@@ -207,18 +208,33 @@ impl<A: Arch> Kernel<A> {
         message: &Message,
     ) -> Result<u64, Preempted> {
         match operation {
-            Invocation::BindTcb(context, tcb) => self.sc_bind_tcb(context, tcb),
+            Invocation::BindTcb(context, tcb) => {
+                operation_is::<{ label::SCHED_CONTEXT_BIND }>();
+                self.sc_bind_tcb(context, tcb);
+            }
             Invocation::BindNotification(context, notification) => {
+                operation_is::<{ label::SCHED_CONTEXT_BIND }>();
                 self.sc_bind_notification(context, notification);
             }
-            Invocation::Unbind(context) => self.sc_unbind_all(context),
-            Invocation::UnbindTcb(context) => self.sc_unbind_tcb(context),
-            Invocation::UnbindNotification(context) => self.sc_unbind_notification(context),
+            Invocation::Unbind(context) => {
+                operation_is::<{ label::SCHED_CONTEXT_UNBIND }>();
+                self.sc_unbind_all(context);
+            }
+            Invocation::UnbindTcb(context) => {
+                operation_is::<{ label::SCHED_CONTEXT_UNBIND_OBJECT }>();
+                self.sc_unbind_tcb(context);
+            }
+            Invocation::UnbindNotification(context) => {
+                operation_is::<{ label::SCHED_CONTEXT_UNBIND_OBJECT }>();
+                self.sc_unbind_notification(context);
+            }
             Invocation::Consumed(context) => {
+                operation_is::<{ label::SCHED_CONTEXT_CONSUMED }>();
                 self.report_consumed(context, message);
                 return Ok(1);
             }
             Invocation::YieldTo(context, target) => {
+                operation_is::<{ label::SCHED_CONTEXT_YIELD_TO }>();
                 self.yield_to(context, target, message);
                 return Ok(1);
             }
@@ -337,6 +353,17 @@ impl<A: Arch> Kernel<A> {
             self.dequeue(from);
             self.store[from].sched_context = None;
         }
+        self.store[to].sched_context = Some(context);
+    }
+
+    /// Moves `context` from `from`, which runs on it but does not wait for its budget, to `to`, which has none and is in
+    /// no ready or release queue.
+    pub fn sc_lend(&mut self, context: Ref<SchedContext>, from: Ref<Tcb>, to: Ref<Tcb>) {
+        debug_assert_eq!(self.store[context].tcb, Some(from), "{from:?} does not run on {context:?}");
+        self.leave_ready(from);
+        self.withdraw(from);
+        self.store[from].sched_context = None;
+        self.store[context].tcb = Some(to);
         self.store[to].sched_context = Some(context);
     }
 

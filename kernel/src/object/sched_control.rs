@@ -16,6 +16,7 @@ use crate::units::{Micros, Ticks};
 use keel_abi::label;
 use keel_abi::object::{MIN_REFILLS, SCHED_CONTEXT_SPORADIC};
 use keel_abi::timing::BOOT_TIME_SLICE_US;
+use keel_bounds::{at_most, operation_is};
 
 /// ConfigureFlags, decoded: the context and its new parameters.
 #[derive(Clone, Copy, Debug)]
@@ -58,12 +59,16 @@ impl<A: Arch> Kernel<A> {
         let rate = &self.core.rate;
         let (min, max) = (MIN_BUDGET, rate.max_period());
         // A budget in range is at least the minimum in microseconds exactly if it is in ticks.
+        let mut rounds = at_most!(2);
         for time in [budget, period] {
+            rounds.count();
             if time > max {
                 return Err(Error::Range { min: min.0, max: max.0 });
             }
         }
+        let mut rounds = at_most!(2);
         for time in [budget, period] {
+            rounds.count();
             if rate.ticks(time) < rate.min_budget {
                 return Err(Error::Range { min: min.0, max: max.0 });
             }
@@ -76,6 +81,7 @@ impl<A: Arch> Kernel<A> {
 
     /// Performs it; no results.
     pub fn perform_configure(&mut self, configure: Configure) -> Result<u64, Preempted> {
+        operation_is::<{ label::SCHED_CONTROL_CONFIGURE_FLAGS }>();
         let Configure { context, parameters } = configure;
         self.configure(context, parameters);
         Ok(0)

@@ -30,7 +30,7 @@
 //! Bound: a walk takes at most `LEVELS` rounds; emptying a table writes 512 words.
 
 use crate::Kernel;
-use crate::arch::{Arch, Entry, PagingLabel};
+use crate::arch::{Arch, Entry, MAX_LEVELS, PagingLabel};
 use crate::cap::{Cap, Mapping, TableCap, page_bits};
 use crate::cdt;
 use crate::cspace::Slot;
@@ -38,6 +38,7 @@ use crate::error::{Error, LookupFailure};
 use crate::invocation::{Message, Preempted};
 use crate::store::{Kind, Ref, Store};
 use crate::units::{PhysAddr, VirtAddr};
+use keel_bounds::{at_most, operation, operation_is};
 
 /// Entries of a table.
 pub const TABLE_ENTRIES: usize = 512;
@@ -155,10 +156,12 @@ impl<A: Arch> Kernel<A> {
     pub fn perform_table(&mut self, operation: Invocation) -> Result<u64, Preempted> {
         match operation {
             Invocation::Map { slot, table, place, raw } => {
+                operation_is::<{ operation::TABLE_MAP }>();
                 self.write_entry(place, raw);
                 self.store[slot].raw = Cap::Table(table).into();
             }
             Invocation::Unmap { slot, table } => {
+                operation_is::<{ operation::TABLE_UNMAP }>();
                 if table.mapping.is_some() {
                     self.unhook(&table);
                     self.empty(table.table);
@@ -188,8 +191,9 @@ impl<A: Arch> Kernel<A> {
     /// The entry that refers to the table.
     fn hook_of(&self, cap: &TableCap) -> Option<Place> {
         let mut table = self.root_of(cap.mapping.asid)?;
-        // One round for each level above the lowest.
+        let mut rounds = at_most!(MAX_LEVELS - 1);
         for level in (1..A::LEVELS).rev() {
+            rounds.count();
             let place = Place::of(table, level, cap.mapping.address);
             let below = self.table_below(place)?;
             if below == cap.table {
@@ -211,8 +215,9 @@ impl<A: Arch> Kernel<A> {
     #[must_use]
     pub fn walk(&self, root: Ref<Table>, address: VirtAddr) -> Place {
         let mut place = Place::of(root, A::LEVELS - 1, address);
-        // One round for each level above the lowest.
+        let mut rounds = at_most!(MAX_LEVELS - 1);
         while place.level > 0 {
+            rounds.count();
             let Some(below) = self.table_below(place) else { break };
             place = Place::of(below, place.level - 1, address);
         }

@@ -25,6 +25,7 @@ use crate::object::{Tcb, bits};
 use crate::store::{CLEAR_CHUNK_BYTES, Kind, Ref, Store};
 use crate::units::{KernelAddr, PhysAddr};
 use keel_abi::{label, object};
+use keel_bounds::{at_most, operation_is};
 
 /// The most objects that one call makes (`objects.md` §9, fan-out limit).
 pub const FAN_OUT_LIMIT: u64 = 256;
@@ -172,8 +173,12 @@ impl<A: Arch> Kernel<A> {
             return Err(Error::Range { min: 1, max: slots - first });
         }
         let target = node.slots.nth(first);
-        // At most 256 slots.
-        if (0..count).any(|index| !self.store[target.nth(index)].is_empty()) {
+        let mut rounds = at_most!(objects);
+        let is_taken = |index| {
+            rounds.count();
+            !self.store[target.nth(index)].is_empty()
+        };
+        if (0..count).any(is_taken) {
             return Err(Error::DeleteFirst);
         }
         Ok((target, count))
@@ -181,6 +186,7 @@ impl<A: Arch> Kernel<A> {
 
     /// Carries out a retype.
     pub(crate) fn perform_retype(&mut self, retype: Retype) -> Result<u64, Preempted> {
+        operation_is::<{ label::UNTYPED_RETYPE }>();
         let Cap::Untyped(mut cap) = self.store[retype.untyped].cap() else { return Ok(0) };
         if retype.reset {
             self.reset_untyped(retype.untyped, &mut cap)?;
@@ -203,8 +209,9 @@ impl<A: Arch> Kernel<A> {
     fn create_all(&mut self, object: ObjectType, retype: &Retype, mut base: PhysAddr, device: bool) {
         let mut children = cdt::Children::of(&self.store, retype.untyped);
         let mut slot = retype.target;
-        // At most 256 objects.
+        let mut rounds = at_most!(objects);
         for _ in 0..retype.count {
+            rounds.count();
             if let Some(new) = self.create(object, retype, base, device) {
                 children.add(&mut self.store, new.into(), slot);
             }

@@ -92,6 +92,7 @@ impl<A: Arch> Kernel<A> {
             self.set_deadlines();
             return true;
         }
+        keel_bounds::holds::<{ keel_bounds::fact::PREEMPTED }>();
         if entry == Entry::Instruction
             && let Some(tcb) = self.core.current
         {
@@ -122,6 +123,7 @@ impl<A: Arch> Kernel<A> {
                 return true;
             }
             self.core.steps_left -= 1;
+            refill::count_step();
             if !refill::merge_overlapping(&mut self.refills(context)) {
                 return true;
             }
@@ -280,7 +282,7 @@ impl<A: Arch> Kernel<A> {
             && self.store[tcb].queued == Queued::Ready
             && !self.sc_released(context)
         {
-            self.dequeue(tcb);
+            self.core.ready.remove(&mut self.store, tcb);
             self.release_insert(tcb);
         }
     }

@@ -294,13 +294,13 @@ impl<A: Arch> Kernel<A> {
         match self.core.pending {
             Pending::ResumeCurrent if self.core.current == Some(tcb) => {}
             Pending::ResumeCurrent => {
-                self.unqueue(tcb);
+                self.leave_ready(tcb);
                 self.core.pending = Pending::Candidate(tcb);
             }
             Pending::Candidate(candidate) if candidate == tcb => {}
             Pending::Candidate(_) | Pending::ChooseNew => {
                 self.reschedule();
-                self.unqueue(tcb);
+                self.leave_ready(tcb);
                 self.ready_prepend(tcb);
             }
         }
@@ -328,14 +328,32 @@ impl<A: Arch> Kernel<A> {
 
     /// Puts the schedulable `tcb` into the release queue if its context has no budget now; whether it did. The
     /// context whose time passes was found to have some when the kernel was entered.
+    #[inline(always)]
     pub(crate) fn wait_for_budget(&mut self, tcb: Ref<Tcb>) -> bool {
         let Some(context) = self.store[tcb].sched_context else { return true };
         if self.core.sched_context == Some(context) || self.sc_released(context) {
             return false;
         }
-        self.dequeue(tcb);
-        self.release_insert(tcb);
+        self.await_budget(tcb);
         true
+    }
+
+    /// The schedulable `tcb` has no budget now.
+    #[inline(never)]
+    fn await_budget(&mut self, tcb: Ref<Tcb>) {
+        self.leave_ready(tcb);
+        self.withdraw(tcb);
+        self.release_insert(tcb);
+    }
+
+    /// Takes the schedulable `tcb`, which therefore is not in the release queue, out of the ready queue if it is in
+    /// one.
+    #[inline]
+    pub(crate) fn leave_ready(&mut self, tcb: Ref<Tcb>) {
+        debug_assert!(self.store[tcb].queued != Queued::Release, "{tcb:?} waits for budget");
+        if self.store[tcb].queued == Queued::Ready {
+            self.core.ready.remove(&mut self.store, tcb);
+        }
     }
 
     /// Takes `tcb` out of the ready or release queue, if it is in one.
@@ -351,6 +369,11 @@ impl<A: Arch> Kernel<A> {
     /// run, the caller also calls [`Self::reschedule`].
     pub fn dequeue(&mut self, tcb: Ref<Tcb>) {
         self.unqueue(tcb);
+        self.withdraw(tcb);
+    }
+
+    /// `tcb` is no candidate any more.
+    pub(crate) fn withdraw(&mut self, tcb: Ref<Tcb>) {
         if self.core.pending == Pending::Candidate(tcb) {
             self.core.pending = Pending::ChooseNew;
         }
@@ -402,7 +425,7 @@ impl<A: Arch> Kernel<A> {
     fn set_order(&mut self, tcb: Ref<Tcb>, change: impl FnOnce(&mut Tcb)) {
         let was_ready = self.store[tcb].queued == Queued::Ready;
         if was_ready {
-            self.unqueue(tcb);
+            self.leave_ready(tcb);
         }
         change(&mut self.store[tcb]);
         if was_ready {

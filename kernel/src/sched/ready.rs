@@ -14,7 +14,6 @@ use crate::arch::Arch;
 use crate::object::Tcb;
 use crate::object::tcb::Queued;
 use crate::store::{Ref, Store};
-use crate::tree::Links;
 use crate::units::{PRIORITIES, Priority};
 use keel_abi::timing;
 
@@ -123,17 +122,17 @@ impl ReadyQueues {
             End::Head => queue.first.replace(tcb),
             End::Tail => queue.last.replace(tcb),
         };
-        thread.links = match end {
-            End::Head => Links { right: old, ..Links::default() },
-            End::Tail => Links { left: old, ..Links::default() },
+        thread.links.children = match end {
+            End::Head => [None, old],
+            End::Tail => [old, None],
         };
         match (old, end) {
             (None, _) => {
                 *queue = Queue { first: Some(tcb), last: Some(tcb) };
                 domain.mark(priority, true);
             }
-            (Some(old), End::Head) => store[old].links.left = Some(tcb),
-            (Some(old), End::Tail) => store[old].links.right = Some(tcb),
+            (Some(old), End::Head) => store[old].links.children[0] = Some(tcb),
+            (Some(old), End::Tail) => store[old].links.children[1] = Some(tcb),
         }
     }
 
@@ -141,16 +140,16 @@ impl ReadyQueues {
     pub fn remove<A: Arch>(&mut self, store: &mut Store<A>, tcb: Ref<Tcb>) {
         let thread = &mut store[tcb];
         let (priority, number) = (thread.priority, thread.domain);
-        let Links { left, right, .. } = thread.links;
+        let [left, right] = thread.links.children;
         thread.queued = Queued::No;
         let domain = self.domain(number);
         let queue = &mut domain.queues[usize::from(priority)];
         match left {
-            Some(left) => store[left].links.right = right,
+            Some(left) => store[left].links.children[1] = right,
             None => queue.first = right,
         }
         match right {
-            Some(right) => store[right].links.left = left,
+            Some(right) => store[right].links.children[0] = left,
             None => queue.last = left,
         }
         if queue.first.is_none() {

@@ -86,6 +86,13 @@ pub fn charge(list: &mut impl Refills, used: Ticks, steps: &mut u32) {
     settle(list, steps);
 }
 
+/// Tells the analysis of paths of a step. `Core::steps_left` counts them over all of an entry.
+#[inline(always)]
+pub fn count_step() {
+    const STEPS: u64 = 1;
+    keel_bounds::shared_round::<STEPS, { STEPS_PER_ENTRY as u64 }>();
+}
+
 /// Takes the steps that are outstanding, at most `steps`. Afterwards [`is_sufficient`] says whether all are taken.
 #[inline]
 pub fn settle(list: &mut impl Refills, steps: &mut u32) {
@@ -102,6 +109,7 @@ pub fn settle(list: &mut impl Refills, steps: &mut u32) {
             break;
         }
         *steps -= 1;
+        count_step();
         debt = step(list, debt);
     }
     list.set_debt(debt);
@@ -205,6 +213,7 @@ pub fn unblock(list: &mut impl Refills, now: Ticks, steps: &mut u32) {
     // At most `steps` rounds.
     while *steps > 0 && merge_overlapping(list) {
         *steps -= 1;
+        count_step();
     }
 }
 

@@ -6,8 +6,8 @@
 //! arrival. The next time at which somebody is to be released is kept beside the root, so that a kernel entry finds
 //! with one comparison that it is not yet.
 //!
-//! Any number of threads can be due at the same time, or shortly one after the other. In each half of a minimum budget
-//! a few of them are released; then comes a pause until its end, in which the thread that is chosen runs and interrupts
+//! Any number of threads can be due at the same time, or shortly one after the other. In each eighth of a minimum budget
+//! one of them is released; then comes a pause until its end, in which the thread that is chosen runs and interrupts
 //! are handled as ever. Without it the timer would come again at once, and as long as somebody is due neither a handler
 //! of interrupts nor anybody else would execute an instruction.
 //!
@@ -19,8 +19,7 @@
 //! - **Q4** `next_time` is the time of the first thread's key, but not before the end of the pause; [`NEVER`] if there
 //!   is nobody.
 //!
-//! Bound: insertion and removal walk along one path. In half a minimum budget at most [`MOST_RELEASES`] threads are
-//! released.
+//! Bound: insertion and removal walk along one path. An entry to the kernel releases at most [`MOST_RELEASES`] threads.
 
 use crate::Kernel;
 use crate::arch::Arch;
@@ -29,9 +28,10 @@ use crate::object::tcb::Queued;
 use crate::store::{Ref, Store};
 use crate::tree::{self, Key};
 use crate::units::Ticks;
+use keel_bounds::at_most;
 
-/// The most threads released in half a minimum budget, and so by one entry to the kernel.
-pub const MOST_RELEASES: u32 = 8;
+/// The most threads released in an eighth of a minimum budget, and so by one entry to the kernel.
+pub const MOST_RELEASES: u32 = 1;
 
 /// A time that does not come.
 pub const NEVER: Ticks = Ticks(u64::MAX);
@@ -136,13 +136,14 @@ impl<A: Arch> Kernel<A> {
     /// Lets those run whose budget has come back.
     #[cold]
     pub(super) fn wake_released(&mut self) {
-        let span = Ticks(self.core.rate.min_budget.0 / 2);
-        // At most MOST_RELEASES rounds.
+        let span = Ticks(self.core.rate.min_budget.0 / 8);
+        let mut rounds = at_most!(MOST_RELEASES);
         while self.core.release.next_time <= self.core.now {
             if !self.core.release.may_release(self.core.now, span) {
                 self.core.time_changed = true;
                 return;
             }
+            rounds.count();
             let Some(tcb) = tree::first(&self.store, self.core.release.root) else { return };
             self.release_remove(tcb);
             // Steps of the refill rules may be outstanding; if so it may have to wait again.

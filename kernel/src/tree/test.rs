@@ -50,24 +50,30 @@ impl Both {
         self.check();
     }
 
-    /// B1, B2, and the same content in the same order.
+    /// B1 to B3, and the same content in the same order.
     fn check(&self) {
         let mut seen = Vec::new();
-        let height = self.check_below(self.root, &mut seen);
-        assert!(height <= MAX_HEIGHT as u64);
+        let height = self.check_below(self.root, None, &mut seen);
+        assert!(height <= 10, "300 nodes fit in 1.45·log2(302)");
         assert!(seen.iter().copied().eq(self.model.iter().map(|(key, tcb)| (*key, *tcb))));
         assert_eq!(first(&self.store, self.root), self.model.values().next().copied());
     }
 
-    fn check_below(&self, node: Option<Ref<Tcb>>, seen: &mut Vec<(Key, Ref<Tcb>)>) -> u64 {
-        let Some(node) = node else { return 0 };
+    fn check_below(
+        &self,
+        root: Option<Ref<Tcb>>,
+        parent: Option<Ref<Tcb>>,
+        seen: &mut Vec<(Key, Ref<Tcb>)>,
+    ) -> i64 {
+        let Some(node) = root else { return 0 };
         let links = self.store[node].links;
-        let left = self.check_below(links.left, seen);
+        assert_eq!(links.parent, parent);
+        let left = self.check_below(links.left(), root, seen);
         seen.push((links.key, node));
-        let right = self.check_below(links.right, seen);
+        let right = self.check_below(links.right(), root, seen);
         assert!(left.abs_diff(right) <= 1, "unbalanced at {node:?}");
-        assert_eq!(links.height, 1 + left.max(right));
-        links.height
+        assert_eq!(links.lean, right - left);
+        1 + left.max(right)
     }
 }
 
@@ -96,10 +102,6 @@ fn rising_falling_and_emptied_from_both_ends() {
             let minor = if rising { number } else { THREADS - number };
             both.insert(key(0, minor), Both::thread(number));
         }
-        assert!(
-            both.store[both.root.expect("not empty")].links.height <= 10,
-            "300 nodes fit in 1.45·log2(302)"
-        );
         while let Some((&smallest, _)) = both.model.iter().next() {
             both.remove(smallest);
             if let Some((&greatest, _)) = both.model.iter().next_back() {

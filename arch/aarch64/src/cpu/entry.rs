@@ -20,6 +20,7 @@ use keel_arch::boot::{Facts, start_root_task, tree_chunk};
 use keel_arch::cpu::home::{Home, OneCore, next};
 use keel_arch::cpu::space::{KernelSpace, RootTask};
 use keel_arch::memory::MemoryMap;
+use keel_bounds::entered_by;
 use keel_devicetree::DeviceTree;
 use keel_kernel::Kernel;
 
@@ -60,6 +61,7 @@ pub extern "C" fn syscall() -> ! {
 
 /// An interrupt has come while a thread ran.
 pub extern "C" fn interrupt() -> ! {
+    entered_by::<{ keel_bounds::entry::INTERRUPT }>();
     let kernel = kernel();
     kernel.handle_irq();
     trap::leave(next(kernel, cpu::wait_for_interrupt))
@@ -71,8 +73,12 @@ pub extern "C" fn fault(syndrome: u64, address: u64) -> ! {
     let Some(tcb) = kernel.core.current else { trap::leave(next(kernel, cpu::wait_for_interrupt)) };
     let instruction = kernel.store[tcb].registers.words[RESTART];
     match exception(syndrome, address, instruction) {
-        Exception::Fault(fault) => kernel.handle_fault(fault),
+        Exception::Fault(fault) => {
+            entered_by::<{ keel_bounds::entry::FAULT }>();
+            kernel.handle_fault(fault);
+        }
         Exception::Fpu => {
+            entered_by::<{ keel_bounds::entry::FPU }>();
             if !kernel.arch.give_fpu(&mut kernel.store, tcb) {
                 kernel.handle_fault(user_exception(syndrome));
             }

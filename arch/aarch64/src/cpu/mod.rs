@@ -29,6 +29,7 @@ use keel_arch::fpu::Fpu;
 use keel_arch::mmio::Mmio;
 #[cfg(not(target_os = "none"))]
 use keel_arch::model;
+use keel_bounds::at_most;
 use keel_kernel::object::tcb::{FPU_WORDS, FpuState};
 
 /// Reads a system register.
@@ -221,8 +222,10 @@ pub fn cache_line() -> u64 {
 pub fn maintain(operation: CacheOperation, start: u64, end: u64) {
     let line = cache_line();
     let mut at = start & !(line - 1);
-    // One round per line of the range.
+    // One round per line of the range. The architecture's smallest line has 16 bytes.
+    let mut rounds = at_most!(keel_kernel::store::CLEAR_CHUNK_BYTES / 16 + 1);
     while at < end {
+        rounds.count();
         match operation {
             CacheOperation::Clean => execute!("dc cvac, {}", at),
             CacheOperation::Invalidate => execute!("dc ivac, {}", at),

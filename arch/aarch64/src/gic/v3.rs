@@ -141,7 +141,9 @@ impl<M: Mmio> Version for Gic<M> {
 
 /// Waits until bits of a register are clear, as they will be soon.
 fn wait_until_clear(registers: &impl Mmio, offset: usize, bits: u32) {
+    let mut rounds = keel_bounds::at_most!(PATIENCE);
     for _ in 0..PATIENCE {
+        rounds.count();
         if registers.read(offset) & bits == 0 {
             return;
         }

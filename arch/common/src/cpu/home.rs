@@ -95,7 +95,10 @@ pub fn next<A: Arch>(kernel: &mut Kernel<A>, wait: fn()) -> u64 {
         if let Some(tcb) = kernel.core.current {
             return tcb.address().0;
         }
+        // Who sleeps is not late: what wakes it is the next entry.
+        keel_bounds::preemption_point();
         wait();
+        keel_bounds::entered_by::<{ keel_bounds::entry::INTERRUPT }>();
         kernel.handle_irq();
     }
 }

@@ -115,10 +115,10 @@ pub fn ready_queue(kernel: &Kernel<Host>, domain: u8, priority: u8, most: usize)
     let mut queue: Vec<Ref<Tcb>> = Vec::new();
     let mut next = kernel.core.ready().head(domain, priority);
     while let Some(tcb) = next {
-        assert_eq!(kernel.store[tcb].links.left, queue.last().copied(), "Q1: before {tcb:?}");
+        assert_eq!(kernel.store[tcb].links.left(), queue.last().copied(), "Q1: before {tcb:?}");
         queue.push(tcb);
         assert!(queue.len() <= most, "Q1: the ready queue of priority {priority} is a circle");
-        next = kernel.store[tcb].links.right;
+        next = kernel.store[tcb].links.right();
     }
     queue
 }

@@ -15,6 +15,7 @@ use crate::object::{Notification, SchedContext, Tcb};
 use crate::store::Ref;
 use crate::units::Priority;
 use keel_abi::label;
+use keel_bounds::operation_is;
 
 /// A legal operation on a thread.
 #[derive(Clone, Copy, Debug)]
@@ -202,35 +203,57 @@ impl<A: Arch> Kernel<A> {
     ) -> Result<u64, Preempted> {
         match *operation {
             Invocation::ReadRegisters { target, suspend, count } => {
+                operation_is::<{ label::TCB_READ_REGISTERS }>();
                 return Ok(self.read_registers(message, target, suspend, count));
             }
             Invocation::WriteRegisters { target, resume, count } => {
+                operation_is::<{ label::TCB_WRITE_REGISTERS }>();
                 self.write_registers(message, target, count);
                 if resume {
                     self.resume(target);
                 }
             }
-            Invocation::CopyRegisters(ref copy) => self.copy_registers(copy),
-            Invocation::SetSpaces(ref spaces) => self.set_spaces(spaces)?,
+            Invocation::CopyRegisters(ref copy) => {
+                operation_is::<{ label::TCB_COPY_REGISTERS }>();
+                self.copy_registers(copy);
+            }
+            Invocation::SetSpaces(ref spaces) => {
+                operation_is::<{ label::TCB_CONFIGURE }>();
+                self.set_spaces(spaces)?;
+            }
             Invocation::SetPriorities { target, priority, max_controlled } => {
+                operation_is::<{ label::TCB_SET_PRIORITY }>();
                 self.set_priorities(target, priority, max_controlled);
             }
             Invocation::SetSchedParams { target, priority, max_controlled, context, ref handler } => {
+                operation_is::<{ label::TCB_SET_SCHED_PARAMS }>();
                 self.install(target, TcbSlot::FaultHandler, handler)?;
                 self.set_priorities(target, Some(priority), Some(max_controlled));
                 self.set_sched_context(target, context);
             }
             Invocation::BindNotification(target, notification) => {
+                operation_is::<{ label::TCB_BIND_NOTIFICATION }>();
                 self.bind_notification(target, notification);
             }
-            Invocation::UnbindNotification(target) => self.unbind_notification(target),
-            Invocation::Suspend(target) => self.suspend(target),
-            Invocation::Resume(target) => self.resume(target),
+            Invocation::UnbindNotification(target) => {
+                operation_is::<{ label::TCB_UNBIND_NOTIFICATION }>();
+                self.unbind_notification(target);
+            }
+            Invocation::Suspend(target) => {
+                operation_is::<{ label::TCB_SUSPEND }>();
+                self.suspend(target);
+            }
+            Invocation::Resume(target) => {
+                operation_is::<{ label::TCB_RESUME }>();
+                self.resume(target);
+            }
             Invocation::SetTlsBase(target, base) => {
+                operation_is::<{ label::TCB_SET_TLS_BASE }>();
                 self.store[target].registers.words[A::REGISTERS.tls] = base;
                 self.arch.load_live_registers(&mut self.store, target);
             }
             Invocation::SetFlags(target, flags) => {
+                operation_is::<{ label::TCB_SET_FLAGS }>();
                 self.store[target].flags = flags;
                 if flags & FLAG_FPU_DISABLED != 0 {
                     self.arch.release_fpu(&mut self.store, target);

@@ -6,13 +6,14 @@
 
 use super::invocation::Invocation;
 use crate::Kernel;
-use crate::arch::Arch;
+use crate::arch::{Arch, MAX_CONTEXT};
 use crate::cap::Cap;
 use crate::error::Error;
 use crate::invocation::Message;
 use crate::object::Tcb;
 use crate::store::Ref;
 use keel_abi::message::MESSAGE_REGISTERS;
+use keel_bounds::at_most;
 
 /// What is copied between two threads, and what else happens to them.
 #[derive(Clone, Copy, Debug)]
@@ -108,8 +109,9 @@ impl<A: Arch> Kernel<A> {
             Some(_) => count,
             None => count.min(MESSAGE_REGISTERS as u64),
         };
-        // At most 36 registers.
+        let mut rounds = at_most!(MAX_CONTEXT);
         for (index, &register) in (0..length).zip(A::REGISTERS.context) {
+            rounds.count();
             let word = self.store[target].registers.words[register];
             self.set_result(message.sender, index, word);
         }
@@ -119,8 +121,9 @@ impl<A: Arch> Kernel<A> {
     /// Writes words of the message to registers of `target`.
     pub(super) fn write_registers(&mut self, message: &Message, target: Ref<Tcb>, count: u64) {
         self.arch.save_live_registers(&mut self.store, target);
-        // At most 36 registers.
+        let mut rounds = at_most!(MAX_CONTEXT);
         for (index, &register) in (0..count).zip(A::REGISTERS.context) {
+            rounds.count();
             let word = self.argument(message, index + 2);
             self.store[target].registers.words[register] = A::sanitise(register, word);
         }
@@ -147,8 +150,9 @@ impl<A: Arch> Kernel<A> {
         }
         self.arch.save_live_registers(&mut self.store, source);
         self.arch.save_live_registers(&mut self.store, target);
-        // At most 36 registers.
+        let mut rounds = at_most!(MAX_CONTEXT);
         for (index, &register) in A::REGISTERS.context.iter().enumerate() {
+            rounds.count();
             let wanted = if index < A::REGISTERS.frame_count { copy.frame } else { copy.integer };
             if wanted {
                 self.store[target].registers.words[register] = self.store[source].registers.words[register];

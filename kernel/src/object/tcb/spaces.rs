@@ -18,6 +18,7 @@ use crate::ipc::fault::is_valid_handler;
 use crate::object::Tcb;
 use crate::object::cnode::Update;
 use crate::store::Ref;
+use keel_bounds::at_most;
 
 /// A capability to be copied into one of a thread's slots.
 #[derive(Clone, Copy, Debug)]
@@ -202,8 +203,9 @@ impl<A: Arch> Kernel<A> {
             (TcbSlot::VSpace, spaces.vspace.as_ref()),
             (TcbSlot::IpcBuffer, spaces.buffer.as_ref().map(|(_, install)| install)),
         ];
-        // 5 slots.
+        let mut rounds = at_most!(5);
         for (slot, install) in slots {
+            rounds.count();
             if let Some(install) = install {
                 self.install(target, slot, install)?;
             }
@@ -224,7 +226,9 @@ impl<A: Arch> Kernel<A> {
         install: &Install,
     ) -> Result<(), Preempted> {
         let slot = target.slot(slot);
-        self.delete_slot(slot)?;
+        if !self.store[slot].is_empty() {
+            self.delete_slot(slot)?;
+        }
         if !install.cap.is_null() && self.store[install.source].raw == install.raw {
             self.insert_copy(install.cap, install.source, slot);
         }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+
+//! What an instruction does to the flow of control and to the stack; nothing else matters here.
+//!
+//! On 64-bit Arm and on RISC-V the instructions that change the flow of control have encodings of their own, few enough
+//! to be decoded here in full. One that is not understood is an error, never passed over.
+
+mod aarch64;
+mod riscv64;
+
+use anyhow::{Result, bail};
+use object::Architecture;
+
+/// Where control goes from an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flow {
+    /// To the next one.
+    Next,
+    /// To an address.
+    Jump(u64),
+    /// To an address, or to the next one.
+    Branch(u64),
+    /// To a function, and then to the next one.
+    Call(u64),
+    /// To a computed address, and then to the next one.
+    ComputedCall,
+    /// To a computed address.
+    ComputedJump,
+    /// Back to the caller.
+    Return,
+    /// To user level.
+    Leave,
+    /// Nowhere: the processor stops or raises an exception.
+    Stop,
+}
+
+/// What an instruction does to the stack pointer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stack {
+    /// Nothing.
+    Same,
+    /// Adds this.
+    Moves(i64),
+    /// Sets it to something else.
+    Set,
+}
+
+/// An instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Instruction {
+    /// Its address.
+    pub address: u64,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Where control goes.
+    pub flow: Flow,
+    /// What happens to the stack pointer.
+    pub stack: Stack,
+    /// A constant that becomes the third argument of a call.
+    pub length: Length,
+}
+
+/// What an instruction does to the register of a function's third argument: the length, where memory is copied or filled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Length {
+    /// Nothing.
+    Same,
+    /// Sets it to a constant.
+    Constant(u64),
+    /// Sets it to something else.
+    Unknown,
+}
+
+/// The instruction at `address`, of which `code` begins with the bytes.
+pub fn decode(architecture: Architecture, address: u64, code: &[u8]) -> Result<Instruction> {
+    match architecture {
+        Architecture::Aarch64 => aarch64::decode(address, code),
+        Architecture::Riscv64 => riscv64::decode(address, code),
+        other => bail!("no decoder for {other:?}"),
+    }
+}
+
+/// The `bits` low bits of `value`, with their sign, as a number to be added to an address.
+const fn signed(value: u32, bits: u32) -> i64 {
+    ((value as i64) << (64 - bits)) >> (64 - bits)
+}
