@@ -17,7 +17,7 @@ use crate::machine::{Arch, KernelProfile};
 use crate::options::Settings;
 use crate::system::{self, Luggage};
 use crate::workspace::Workspace;
-use crate::{bench, check, lines, say, setup};
+use crate::{bench, check, lines, paths, say, setup};
 
 /// What a part does.
 type Part = fn(&Cargo<'_>) -> Result<()>;
@@ -29,6 +29,7 @@ const PARTS: &[(&str, Part)] = &[
     ("lints", lints),
     ("tests", tests),
     ("instruction counts", instruction_counts),
+    ("path lengths", path_lengths),
     ("latencies", latencies),
     ("refinement", check::in_ci),
     ("documentation", documentation),
@@ -160,6 +161,11 @@ fn latencies(cargo: &Cargo<'_>) -> Result<()> {
             if adversary.runs_on(arch) { bench::check_latencies(cargo) } else { Ok(()) }
         },
     )
+}
+
+/// No path through the kernel is longer than the kept bounds say.
+fn path_lengths(cargo: &Cargo<'_>) -> Result<()> {
+    paths::in_ci(cargo)
 }
 
 fn documentation(cargo: &Cargo<'_>) -> Result<()> {

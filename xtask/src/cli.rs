@@ -26,6 +26,7 @@ pub(crate) enum Verb {
     Test(Test),
     Fuzz(Fuzz),
     Bench(Bench),
+    Paths(Paths),
     Check(Check),
     Lines(Lines),
     /// Check everything that must hold before a change lands
@@ -185,6 +186,38 @@ pub(crate) struct Bench {
     /// with --update, write its tables and plots into the book
     #[arg(long, conflicts_with_all = ["json", "profile", "check"])]
     pub(crate) adversary: bool,
+}
+
+/// Compute the longest paths through the kernel
+///
+/// From the release kernel's ELF: for each system call, fault, interrupt and operation the most instructions from the
+/// entry, or a preemption point, to user level or the next preemption point; with ordinary values (a CSpace of 1 level,
+/// messages of 4 words without capabilities, Retype of 1 object) and with the worst ones (64, 120, 3, 256). Fails on
+/// recursion, jumps to computed addresses, and loops without a bound, with their places in the source.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cargo xtask paths                       the table
+  cargo xtask paths --json paths.json     also as JSON, with the blocks of each path
+  cargo xtask paths --show CNodeRevoke    the blocks of one path, with source lines
+  cargo xtask paths --check               fail if a path has become longer
+  cargo xtask paths --update              keep these bounds, and show them in the book")]
+pub(crate) struct Paths {
+    /// Architecture
+    #[arg(long, value_name = "ARCH", default_value = "aarch64")]
+    pub(crate) arch: Arch,
+    /// Also write the bounds and paths to FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Print the blocks of the longest path of ENTRY
+    #[arg(long, value_name = "ENTRY")]
+    pub(crate) show: Option<String>,
+    /// Compare with the bounds that are kept
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Keep these bounds
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) update: bool,
 }
 
 /// Hold the kernel against its specification, and the specification against its theorems

@@ -40,7 +40,7 @@ pub(crate) fn build(cargo: &Cargo<'_>, profile: KernelProfile) -> Result<BootIma
         image: directory.join("keel.img"),
     };
     let side = Side::Kernel(profile);
-    let kernel = artifact::read(&cargo.build_one(side, machine.kernel_package, &[])?)?;
+    let kernel = artifact::read(&build_kernel(cargo, profile)?)?;
     let stripped = Executable::parse(&kernel, machine.elf_machine, Placement::Fixed)
         .context("the kernel's ELF")?
         .loadable();
@@ -52,6 +52,11 @@ pub(crate) fn build(cargo: &Cargo<'_>, profile: KernelProfile) -> Result<BootIma
     let image = boot_file(&loader, machine).context("the loader's ELF")?;
     artifact::write(&made.image, &image)?;
     Ok(made)
+}
+
+/// Builds the kernel's ELF alone.
+pub(crate) fn build_kernel(cargo: &Cargo<'_>, profile: KernelProfile) -> Result<PathBuf> {
+    cargo.build_one(Side::Kernel(profile), cargo.machine.kernel_package, &[])
 }
 
 /// Builds the kernel's ELF for loaders that pass no device tree and load to fixed addresses.

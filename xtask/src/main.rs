@@ -40,6 +40,7 @@ mod interrupt;
 mod lines;
 mod machine;
 mod options;
+mod paths;
 mod qemu;
 mod run;
 mod setup;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         cli::Verb::Test(arguments) => test::test(&arguments),
         cli::Verb::Fuzz(arguments) => fuzz::fuzz(&arguments),
         cli::Verb::Bench(arguments) => bench::bench(&arguments),
+        cli::Verb::Paths(arguments) => paths::paths(&arguments),
         cli::Verb::Check(arguments) => check::check(&arguments),
         cli::Verb::Lines(arguments) => lines::lines(&arguments),
         cli::Verb::Ci => ci::ci(),

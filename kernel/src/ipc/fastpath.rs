@@ -115,7 +115,7 @@ impl<A: Arch> Kernel<A> {
             return true;
         };
         // In a tree of height 1 it is alone.
-        let is_alone = self.store[waiter].links.height == 1;
+        let is_alone = self.store[waiter].links.is_leaf();
         let Some(turn) = self.plan_preemption(waiter).filter(|_| is_alone) else { return false };
         self.store[notification].queue = None;
         let woken = &mut self.store[waiter];
