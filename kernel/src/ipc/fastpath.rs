@@ -114,7 +114,7 @@ impl<A: Arch> Kernel<A> {
             raised.active = true;
             return true;
         };
-        // In a tree of height 1 it is alone.
+        // Without children the root is alone.
         let is_alone = self.store[waiter].links.is_leaf();
         let Some(turn) = self.plan_preemption(waiter).filter(|_| is_alone) else { return false };
         self.store[notification].queue = None;

@@ -187,9 +187,9 @@ fn those_who_are_released_together_do_not_keep_others_from_running() {
     assert_eq!(waiting(&world), 30 - MOST_RELEASES as usize);
     world.must(threads[0].sched_context, label::SCHED_CONTEXT_CONSUMED, &[], &[]);
     assert_eq!(waiting(&world), 30 - MOST_RELEASES as usize, "its calls do none of that work");
-    world.pass_us(10);
+    world.pass_us(3);
     assert_eq!(waiting(&world), 30 - 2 * MOST_RELEASES as usize);
-    world.pass_us(20);
+    world.pass_us(100);
     assert_eq!(waiting(&world), 0);
 }
 
