@@ -154,7 +154,7 @@ fn symbols(file: &object::File<'_>) -> BTreeMap<u64, Symbol> {
 
 /// The records. Those of functions that the linker has left out have no address.
 fn marks(records: &[u8]) -> Result<BTreeMap<u64, Vec<Mark>>> {
-    ensure!(records.len() % RECORD_BYTES == 0, "the section of marks ends within a record");
+    ensure!(records.len().is_multiple_of(RECORD_BYTES), "the section of marks ends within a record");
     let mut marks = BTreeMap::<u64, Vec<Mark>>::new();
     for record in records.chunks_exact(RECORD_BYTES) {
         let mut words =

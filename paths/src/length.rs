@@ -188,11 +188,14 @@ fn add(flow: &mut Flow, origin: Origin, path: &Path, behind: &Flow) {
 /// Where the edges lead that leave a function.
 const BACK_TO_CALLER: usize = usize::MAX;
 
+/// Ways by edges, from block to block.
+type Edges = BTreeMap<(usize, usize), Flow>;
+
 /// What comes out of a region of a function.
 #[derive(Default)]
 struct Region {
     /// By edge.
-    out: BTreeMap<(usize, usize), Flow>,
+    out: Edges,
     /// Back to the header.
     back: Flow,
     /// Segments that end inside.
@@ -471,7 +474,7 @@ impl<'a, 'i> Evaluation<'a, 'i> {
         component: &BTreeSet<usize>,
         header: usize,
         flow: &Flow,
-    ) -> Result<(BTreeMap<(usize, usize), Flow>, Flow)> {
+    ) -> Result<(Edges, Flow)> {
         let around: Vec<_> =
             self.loops.iter().filter(|(of, _)| *of == number).map(|(_, blocks)| blocks.clone()).collect();
         self.loops.push((number, component.clone()));
