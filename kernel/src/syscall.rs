@@ -22,7 +22,9 @@ use crate::object::{Reply, Tcb, ThreadState};
 use crate::store::Ref;
 use keel_abi::message::{MESSAGE_REGISTERS, MessageInfo};
 use keel_abi::syscall;
-use keel_bounds::{at_most, entered_by, entry, fact, holds, only_if, only_unless, operation, operation_is};
+use keel_bounds::{
+    at_most, entered_by, entry, fact, holds, not_entered_by, only_if, only_unless, operation, operation_is,
+};
 
 /// How a sending phase behaves (`syscalls.md` §7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,6 +80,9 @@ impl<A: Arch> Kernel<A> {
     pub fn handle_syscall(&mut self) -> Option<Ref<Tcb>> {
         let thread = self.core.current?;
         let number = self.register(thread, A::REGISTERS.number);
+        not_entered_by::<{ entry::INTERRUPT }>();
+        not_entered_by::<{ entry::FAULT }>();
+        not_entered_by::<{ entry::FPU }>();
         match self.try_fastpath(thread, number) {
             Way::Done(next) => next,
             Way::General => {
@@ -94,9 +99,18 @@ impl<A: Arch> Kernel<A> {
             return self.handle_other_syscall(thread, number);
         }
         let done = match number.cast_signed() {
-            syscall::SEND => self.send_directly(thread, Sending::Send),
-            syscall::NB_SEND => self.send_directly(thread, Sending::NonBlocking),
-            syscall::YIELD => self.is_quiet() && self.yield_directly(thread).is_some(),
+            syscall::SEND => {
+                entered_by::<{ syscall::SEND as u64 }>();
+                self.send_directly(thread, Sending::Send)
+            }
+            syscall::NB_SEND => {
+                entered_by::<{ syscall::NB_SEND as u64 }>();
+                self.send_directly(thread, Sending::NonBlocking)
+            }
+            syscall::YIELD => {
+                entered_by::<{ syscall::YIELD as u64 }>();
+                self.is_quiet() && self.yield_directly(thread).is_some()
+            }
             _ => false,
         };
         if done {

@@ -91,14 +91,23 @@ impl<T: Copy> OneCore<T> {
 /// The thread that runs next, as the address of its TCB; until there is one the core sleeps by `wait`.
 #[inline(always)]
 pub fn next<A: Arch>(kernel: &mut Kernel<A>, wait: fn()) -> u64 {
+    match kernel.core.current {
+        Some(tcb) => tcb.address().0,
+        None => idle(kernel, wait),
+    }
+}
+
+/// Sleeps until there is a thread to run: its TCB's address.
+#[inline(never)]
+fn idle<A: Arch>(kernel: &mut Kernel<A>, wait: fn()) -> u64 {
     loop {
-        if let Some(tcb) = kernel.core.current {
-            return tcb.address().0;
-        }
         // Who sleeps is not late: what wakes it is the next entry.
         keel_bounds::preemption_point();
         wait();
         keel_bounds::entered_by::<{ keel_bounds::entry::INTERRUPT }>();
         kernel.handle_irq();
+        if let Some(tcb) = kernel.core.current {
+            return tcb.address().0;
+        }
     }
 }
