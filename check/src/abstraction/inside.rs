@@ -13,6 +13,7 @@ use keel_kernel::ipc::fault::Fault;
 use keel_kernel::object::tcb::Queued;
 use keel_kernel::object::{SchedContext, Tcb, ThreadState};
 use keel_kernel::store::Ref;
+use keel_kernel::tree::Links;
 use keel_kernel::units::{Irq, Priority};
 use keel_spec::concrete::{Object, Slot};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,7 +49,7 @@ impl Inside {
         }
         for domain in 0..keel_abi::timing::DOMAINS as u8 {
             for priority in (0..=Priority::MAX).rev() {
-                let next = |tcb: &Ref<Tcb>| kernel.store[*tcb].links.right;
+                let next = |tcb: &Ref<Tcb>| kernel.store[*tcb].links.right();
                 let queue = std::iter::successors(kernel.core.ready().head(domain, priority), next);
                 inside.ready.extend(queue.map(object));
             }
@@ -77,7 +78,7 @@ impl Inside {
             thread.domain.into(),
             thread.flags,
             thread.queued as u64,
-            if is_in_a_tree { thread.links.height } else { 0 },
+            if is_in_a_tree { shape(&thread.links) } else { 0 },
             repeats_next.into(),
             repeats_restart.into(),
             thread.yield_to.is_some().into(),
@@ -94,6 +95,12 @@ impl Inside {
             self.sets_registers.insert(object(tcb));
         }
     }
+}
+
+/// What the tree looks like at one of its nodes: which children there are, and to which side it leans.
+fn shape(links: &Links) -> u64 {
+    let children = u64::from(links.left().is_some()) | u64::from(links.right().is_some()) << 1;
+    children << 2 | (links.lean + 1).cast_unsigned()
 }
 
 fn fault_words(fault: &Fault) -> Vec<u64> {

@@ -3,8 +3,8 @@
 //! Ready queues: for each domain and priority a doubly linked list of threads that could run now.
 //!
 //! Invariants:
-//! - **Q1** A thread is in the queue of its `domain` and `priority` exactly if its `queued` is `Ready`; `links.left`
-//!   and `links.right` are its neighbours, none at the ends.
+//! - **Q1** A thread is in the queue of its `domain` and `priority` exactly if its `queued` is `Ready`; the
+//!   two `links.children` are its neighbours, none at the ends.
 //! - **Q2** A bit of `used` is set exactly if that queue is not empty, a bit of `used_words` exactly if that word
 //!   of `used` is not 0.
 //!
