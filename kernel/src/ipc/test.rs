@@ -661,6 +661,38 @@ fn senders_that_come_back_do_not_keep_a_cancellation_going() {
 }
 
 #[test]
+fn a_priority_that_changes_during_a_cancellation_neither_saves_nor_cancels() {
+    let mut world = World::new();
+    let endpoint = world.endpoint();
+    let badged = [world.mint(endpoint, ALL, 1), world.mint(endpoint, ALL, 2)];
+    let [first, early, other, late] = [255; 4].map(|priority| world.thread(priority));
+    let send = |world: &mut World, sender: &Thread, badge: usize| {
+        world.run(sender.tcb);
+        world.send(badged[badge], 0, &[], &[]);
+        world.divert(sender.tcb);
+    };
+    send(&mut world, &first, 0);
+    send(&mut world, &early, 0);
+    send(&mut world, &other, 1);
+    for sender in [&early, &other] {
+        world.kernel.set_priority(sender.tcb, 200);
+    }
+    let (root, waited_on) = (world.root(), world.kernel.store[first.tcb].endpoint.expect("it waits"));
+    world.kernel.arch.preempt_every(Some(1));
+    assert!(world.kernel.cancel_badged_sends(root, waited_on, 1).is_err(), "preempted after the first");
+    assert_ne!(state(&world, &first), ThreadState::BlockedOnSend);
+    world.kernel.arch.preempt_every(None);
+    send(&mut world, &late, 0);
+    for (sender, priority) in [(&early, 255), (&other, 255), (&late, 100)] {
+        world.kernel.set_priority(sender.tcb, priority);
+    }
+    assert_eq!(state(&world, &early), ThreadState::Restart, "sent before the cancellation began");
+    assert!(world.kernel.cancel_badged_sends(root, waited_on, 1).is_ok());
+    assert_eq!(state(&world, &other), ThreadState::BlockedOnSend, "has another badge");
+    assert_eq!(state(&world, &late), ThreadState::BlockedOnSend, "sent after the cancellation began");
+}
+
+#[test]
 fn an_ipc_buffer_can_only_be_received_into_if_it_is_writable() {
     let mut world = World::new();
     let endpoint = world.endpoint();
