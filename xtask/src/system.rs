@@ -102,7 +102,7 @@ static SYSTEMS: &[System] = &[
         name: "conformance",
         root: "keel-conformance",
         children: &[],
-        arches: &[Arch::Aarch64, Arch::Riscv64],
+        arches: EVERYWHERE,
         kernel: KernelProfile::Debug,
         options: &[],
         takes_input: false,

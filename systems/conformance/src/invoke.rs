@@ -176,7 +176,13 @@ fn fits(kind: Detail, words: &[u64]) -> bool {
 fn result_words(invocation: &str) -> Option<u64> {
     match invocation.strip_prefix(machine::PREFIX).unwrap_or(invocation) {
         "TCBReadRegisters" => None,
-        "TCBSetFlags" | "SchedContextConsumed" | "SchedContextYieldTo" | "PageGetAddress" => Some(1),
+        "TCBSetFlags"
+        | "SchedContextConsumed"
+        | "SchedContextYieldTo"
+        | "PageGetAddress"
+        | "IOPortIn8"
+        | "IOPortIn16"
+        | "IOPortIn32" => Some(1),
         "SMCCall" => Some(8),
         _ => Some(0),
     }

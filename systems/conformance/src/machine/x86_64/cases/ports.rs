@@ -112,8 +112,8 @@ fn accesses_check_in_order(t: &mut Tester) -> Outcome {
 fn what_is_written_is_read(t: &mut Tester) -> Outcome {
     let cap = ports(t, 0x80, 0x8f)?;
     for byte in [0x5a, 0xa5] {
-        accepts("X86IOPortOut8", cap, &[0x84, byte], &[])?;
-        same("byte", byte, accepts("X86IOPortIn8", cap, &[0x84], &[])?.word(0))?;
+        accepts("X86IOPortOut8", cap, &[0x83, byte], &[])?;
+        same("byte", byte, accepts("X86IOPortIn8", cap, &[0x83], &[])?.word(0))?;
     }
     Ok(())
 }
