@@ -47,6 +47,8 @@ fn device(base: u64) -> Device {
 
 /// A kernel that has just booted, with 96 interrupts.
 pub(crate) fn kernel() -> Kernel<Machine> {
+    // Cache lines of 64 bytes.
+    model::set("ctr_el0", 4 << 16);
     model::write_device(DISTRIBUTOR + 4, 2);
     let parts = Parts {
         gic: Gic::V2(GicV2::new(device(DISTRIBUTOR), device(INTERFACE))),
