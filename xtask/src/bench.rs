@@ -34,7 +34,7 @@ use crate::cargo::{self, Cargo};
 use crate::elf::{Executable, Placement};
 use crate::guest::{self, Console, End, Limits};
 use crate::image::{self, BootImage};
-use crate::machine::{Arch, Arches, KernelProfile, Machine};
+use crate::machine::{Arches, KernelProfile, Machine};
 use crate::options::{self, Settings};
 use crate::qemu::Boot;
 use crate::system::{self, Luggage};
@@ -63,10 +63,12 @@ pub(crate) fn bench(arguments: &cli::Bench) -> Result<ExitCode> {
     let workspace = Workspace::load()?;
     let settings = settings()?;
     let mut values = Vec::new();
-    for arch in arches.iter().filter(|&&arch| arches.len() == 1 || runs_on(arch)) {
+    let name = if arguments.adversary { "adversary" } else { "bench" };
+    let system = system::find(name)?;
+    for arch in arches.iter().filter(|&&arch| arches.len() == 1 || system.runs_on(arch)) {
+        ensure!(system.runs_on(*arch), "there is no {name} for {arch} yet");
         let cargo = Cargo { workspace: &workspace, machine: arch.machine(), settings: &settings };
         if arguments.adversary {
-            ensure!(system::find("adversary")?.runs_on(*arch), "there is no adversary for {arch} yet");
             adversary::run(&cargo, arguments.update)?;
         } else {
             values.extend(bench_one(&cargo, arguments)?);
@@ -100,11 +102,6 @@ fn bench_one(cargo: &Cargo<'_>, arguments: &cli::Bench) -> Result<Option<Value>>
         check(&bench, &counts)?;
     }
     Ok(Some(counts.to_json(name, table.geomean)))
-}
-
-/// Whether the benchmark runs on an architecture.
-fn runs_on(arch: Arch) -> bool {
-    system::find("bench").is_ok_and(|system| system.runs_on(arch))
 }
 
 /// Fails if an operation takes more than it is known to; the part of the gate.
@@ -208,7 +205,7 @@ impl<'a> Bench<'a> {
             image: &self.image.image,
             root_task: &self.root_task,
             memory: Some(self.machine.bench_memory),
-            more: &[],
+            more: self.machine.bench_machine,
             icount: true,
             gdb: false,
         };

@@ -97,6 +97,8 @@ pub(crate) struct Machine {
     pub(crate) memory: &'static str,
     /// Memory of the machine on which the benchmark's reference was counted.
     pub(crate) bench_memory: &'static str,
+    /// Arguments that choose that machine and its processor, where it is another one.
+    pub(crate) bench_machine: &'static [&'static str],
     /// Addresses at which firmware runs, if it stays around.
     pub(crate) firmware: Option<Range<u64>>,
     /// What Debian calls the packages with the emulator in them.
@@ -144,6 +146,7 @@ static AARCH64: Machine = Machine {
     qemu_machine: &["-M", "virt,gic-version=2,dtb-randomness=off", "-cpu", "cortex-a53"],
     memory: "2G",
     bench_memory: "1G",
+    bench_machine: &[],
     firmware: None,
     debian_packages: &["qemu-system-arm"],
     kernel_package: "keel-aarch64",
@@ -165,6 +168,7 @@ static RISCV64: Machine = Machine {
     qemu_machine: &["-M", "virt", "-cpu", "rv64", "-bios", "default", "-seed", "42"],
     memory: "3G",
     bench_memory: "3G",
+    bench_machine: &[],
     // OpenSBI, up to the loader.
     firmware: Some(0x8000_0000..0x8020_0000),
     debian_packages: &["qemu-system-misc"],
@@ -185,7 +189,13 @@ static X86_64: Machine = Machine {
     qemu_machine: &["-M", "q35", "-cpu", "max,la57=off"],
     // Part of it lies above 4 GiB.
     memory: "3G",
-    bench_memory: "1G",
+    bench_memory: "512M",
+    bench_machine: &[
+        "-M",
+        "pc",
+        "-cpu",
+        "Nehalem,-vme,+pdpe1gb,-xsave,-xsaveopt,-xsavec,-fsgsbase,-invpcid,+syscall,+lm,enforce",
+    ],
     firmware: None,
     debian_packages: &["qemu-system-x86"],
     kernel_package: "keel-x86_64",

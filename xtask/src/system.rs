@@ -62,7 +62,7 @@ static SYSTEMS: &[System] = &[
         name: "bench",
         root: "keel-bench",
         children: &[],
-        arches: &[Arch::Aarch64, Arch::Riscv64],
+        arches: EVERYWHERE,
         kernel: KernelProfile::Release,
         options: &["export-pmu=on", "root-cnode-bits=13"],
         takes_input: false,

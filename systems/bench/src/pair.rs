@@ -15,6 +15,7 @@ use keel::cap::{
     Rights, SchedContext, Tcb, VSpace,
 };
 use keel::resources::{PAGE_BYTES, Resources, map_with, sched_context};
+use keel_abi::message::ipc_buffer;
 use keel_abi::object::TCB_FPU_DISABLED;
 
 /// The priority of the client, and of the server where it is not said.
@@ -132,6 +133,9 @@ impl Server {
         let buffer = resources.allocate_frame()?;
         let buffer_address = resources.map_frames(buffer.cptr(), 1, Attributes::DATA)?.start;
         map_copy(resources, vspace, buffer, buffer_address, Attributes::DATA)?;
+        // Some machines find their thread pointer there.
+        // SAFETY: a word of the buffer, which has just been mapped there and nobody else uses yet.
+        unsafe { (buffer_address as *mut u64).add(ipc_buffer::USER_DATA).write_volatile(buffer_address) };
 
         let context = resources.make(sched_context(0))?.cap();
         resources.authority.sched_control.configure(context, BUDGET)?;

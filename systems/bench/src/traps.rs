@@ -7,18 +7,20 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use keel::arch::abi::fault::USER_EXCEPTION_REGISTERS;
 use keel::arch::abi::label::PAGE_MAP;
 use keel::boot::{IRQ_CONTROL, Root, SCHED_CONTEXT, TCB, VSPACE};
-use keel::cap::{Attributes, CPtr, Cap, Endpoint, Rights, SchedParams};
+use keel::cap::{Attributes, CPtr, Cap, Endpoint, Frame, IoPort, Rights, SchedParams};
 use keel::console::{self, Sink};
 use keel::device::Interrupt;
 use keel::ipc::{self, Message};
-use keel::uart::UartRegisters;
+use keel::resources::Resources;
+use keel::uart::{UartKind, UartRegisters};
 use keel_abi::label::IRQ_ACK_IRQ;
 use keel_abi::message::MessageInfo;
 use keel_abi::syscall::{CALL, RECV, REPLY_RECV, WAIT};
+use keel_abi::x86_64::label::IO_PORT_OUT_8;
 
 use crate::pair::{self, HIGHER, Manner, PRIORITY, Server};
 use crate::report::operations;
-use crate::window::{self, CLIENT, Call, INTERRUPT_MASK, InterruptMask, SERVER, TRANSMIT, between};
+use crate::window::{self, CLIENT, Call, INTERRUPT_MASK, InterruptMask, Reads, SERVER, TRANSMIT, between};
 
 const NO_WORDS: [u64; 4] = [0; 4];
 
@@ -28,13 +30,41 @@ pub fn measure(root: &mut Root, server: &mut Server) -> keel::Result {
     faults(root, server)
 }
 
-/// Where the serial port's registers are mapped.
-static PORT: AtomicU64 = AtomicU64::new(0);
+/// Where the serial port's interrupt mask is mapped, or which I/O port it is.
+static MASK: AtomicU64 = AtomicU64::new(0);
+/// The capability to the I/O ports; none if the serial port is in memory.
+static IO_PORTS: AtomicU64 = AtomicU64::new(0);
 /// The capability to acknowledge its interrupt.
 static HANDLER: AtomicU64 = AtomicU64::new(0);
 
-fn mask_register() -> *mut InterruptMask {
-    (PORT.load(Ordering::Relaxed) + INTERRUPT_MASK) as *mut InterruptMask
+/// See [`MASK`] and [`IO_PORTS`].
+fn mask() -> (u64, Cap<IoPort>) {
+    (MASK.load(Ordering::Relaxed), CPtr::new(IO_PORTS.load(Ordering::Relaxed)).cap())
+}
+
+/// Sets in a window which interrupts the serial port may raise: by a store, or by a call where it is at I/O ports.
+#[inline(always)]
+fn set_mask(reads: &Reads, value: InterruptMask) {
+    let (mask, ports) = mask();
+    if ports == Cap::null() {
+        // SAFETY: `interrupts` has mapped the register; nobody else uses interrupts of the port.
+        unsafe { window::write_register(reads, mask as *mut InterruptMask, value) };
+    } else {
+        let call = Call { info: MessageInfo::new(IO_PORT_OUT_8, 0, 0, 2), ..Call::on(ports.cptr()) };
+        window::call::<CALL>(reads, call, [mask, value.into(), 0, 0]);
+    }
+}
+
+/// Lets the serial port raise no interrupt.
+fn clear_mask() {
+    let (mask, ports) = mask();
+    if ports == Cap::null() {
+        // SAFETY: as in `set_mask`.
+        unsafe { (mask as *mut InterruptMask).write_volatile(0) };
+    } else {
+        // Where this is refused, the interrupt comes again, and the counts show it.
+        let _ = ports.write_8(mask as u16, 0);
+    }
 }
 
 /// A server that handles the serial port's interrupt.
@@ -45,8 +75,7 @@ extern "C" fn handle_interrupts() -> ! {
     loop {
         window::finish::<WAIT>(&SERVER, wait, NO_WORDS);
         DELIVERED.store(between(&CLIENT, &SERVER), Ordering::Relaxed);
-        // SAFETY: `interrupts` has mapped the register; nobody else uses interrupts of the port.
-        unsafe { mask_register().write_volatile(0) };
+        clear_mask();
         window::call::<CALL>(&SERVER, ack, NO_WORDS);
     }
 }
@@ -55,31 +84,46 @@ extern "C" fn handle_interrupts() -> ! {
 static DELIVERED: AtomicU64 = AtomicU64::new(0);
 
 fn interrupts(root: &mut Root, server: &mut Server) -> keel::Result {
-    let (info, UartRegisters::Memory(frame)) = root.close_console()? else {
-        return Err("the serial port has no registers in memory".into());
-    };
+    let (info, registers) = root.close_console()?;
     let resources = &mut root.resources;
-    let port = resources.map_frames(frame.cptr(), 1, Attributes::DEVICE)?.start;
-    let copy = resources.copy(frame, Rights::ALL)?;
-    server.map(resources, copy, port, Attributes::DEVICE)?;
-    // SAFETY: the port is mapped there for good; the console alone prints to it.
-    console::set_sink(unsafe { Sink::uart(info.kind, port as usize) });
-    PORT.store(port, Ordering::Relaxed);
+    match registers {
+        UartRegisters::Memory(frame) => share_memory(resources, server, info.kind, frame)?,
+        UartRegisters::Ports(ports, first) => {
+            console::set_sink(Sink::ports(ports, first));
+            MASK.store(u64::from(first) + INTERRUPT_MASK, Ordering::Relaxed);
+            IO_PORTS.store(ports.cptr().bits(), Ordering::Relaxed);
+        }
+    }
     let interrupt = Interrupt::claim(resources, IRQ_CONTROL, info.irq, pair::notification())?;
     HANDLER.store(interrupt.handler().bits(), Ordering::Relaxed);
 
     operations(["irq_device_write_only"], || {
-        // SAFETY: masks an interrupt that is masked.
-        unsafe { window::write_register(&CLIENT, mask_register(), 0) };
+        set_mask(&CLIENT, 0);
         Ok([between(&CLIENT, &CLIENT)])
     })?;
     server.start(handle_interrupts, Manner { priority: HIGHER, ..Manner::ACTIVE })?;
     operations(["irq_write_to_handler", "irq_ack"], || {
-        // SAFETY: lets the port raise its interrupt, which the server waits for.
-        unsafe { window::write_register(&CLIENT, mask_register(), TRANSMIT) };
+        // The server waits for the interrupt that this raises.
+        set_mask(&CLIENT, TRANSMIT);
         Ok([DELIVERED.load(Ordering::Relaxed), between(&SERVER, &SERVER)])
     })?;
     server.stop()
+}
+
+/// Maps the serial port's registers into both address spaces.
+fn share_memory(
+    resources: &mut Resources,
+    server: &Server,
+    kind: UartKind,
+    frame: Cap<Frame>,
+) -> keel::Result {
+    let port = resources.map_frames(frame.cptr(), 1, Attributes::DEVICE)?.start;
+    let copy = resources.copy(frame, Rights::ALL)?;
+    server.map(resources, copy, port, Attributes::DEVICE)?;
+    // SAFETY: the port is mapped there for good; the console alone prints to it.
+    console::set_sink(unsafe { Sink::uart(kind, port as usize) });
+    MASK.store(port + INTERRUPT_MASK, Ordering::Relaxed);
+    Ok(())
 }
 
 /// A server that lets a thread go on behind the instruction that is undefined.

@@ -63,7 +63,7 @@ enum Meaning {
     EndGroups,
 }
 
-/// What instructions mean, by their code.
+/// What instructions mean, by their code of up to four bytes, the first one lowest.
 type Meanings = [(u32, Meaning); 4];
 
 /// The meanings on each architecture.
@@ -84,6 +84,15 @@ const MEANINGS: &[(&str, Meanings)] = &[
             (0xc000_2ff3, Meaning::CloseWindow), // csrr t6, cycle
             (0x0700_2013, Meaning::BeginGroup),  // slti zero, zero, 112
             (0x0710_2013, Meaning::EndGroups),   // slti zero, zero, 113
+        ],
+    ),
+    (
+        "x86_64",
+        [
+            (0x0000_310f, Meaning::OpenWindow),  // rdtsc
+            (0x0031_0f48, Meaning::CloseWindow), // rex.w rdtsc
+            (0x7040_1f0f, Meaning::BeginGroup),  // nop dword ptr [rax + 112]
+            (0x7140_1f0f, Meaning::EndGroups),   // nop dword ptr [rax + 113]
         ],
     ),
 ];
@@ -212,14 +221,22 @@ extern "C" fn translated(_id: u64, block: *mut Block) {
         for index in 0..qemu_plugin_tb_n_insns(block) {
             let instruction = qemu_plugin_tb_get_insn(block, index);
             let address = qemu_plugin_insn_vaddr(instruction);
-            let code = match qemu_plugin_insn_size(instruction) {
-                4 => qemu_plugin_insn_data(instruction).cast::<u32>().read_unaligned(),
-                _ => 0,
-            };
+            let data = qemu_plugin_insn_data(instruction);
+            let code = std::slice::from_raw_parts(data, qemu_plugin_insn_size(instruction));
+            let code = little_endian(code);
             let data = counter().instruction(address, code);
             qemu_plugin_register_vcpu_insn_exec_cb(instruction, executes, 0, data.cast());
         }
     }
+}
+
+/// An instruction of up to four bytes as a number; 0 for a longer one.
+fn little_endian(code: &[u8]) -> u32 {
+    let mut bytes = [0; 4];
+    if let Some(start) = bytes.get_mut(..code.len()) {
+        start.copy_from_slice(code);
+    }
+    u32::from_le_bytes(bytes)
 }
 
 /// An instruction is about to execute.

@@ -15,7 +15,7 @@ use crate::artifact;
 #[derive(Debug)]
 pub(crate) struct Reference(BTreeMap<String, [u64; 3]>);
 
-/// An operation that shows what emulation of a store costs; it is no mark.
+/// An operation that shows what the device's part of another one costs; it is no mark.
 const REPORTED_ONLY: &str = "irq_device_write_only";
 
 /// The most that an operation may take of what the reference does.
@@ -162,7 +162,7 @@ impl Table {
         }
         let _ = write!(
             text,
-            "\n\nGeometric mean of the {} ratios: **{:.3}** (without `{REPORTED_ONLY}`, which is a store).\n\n\
+            "\n\nGeometric mean of the {} ratios: **{:.3}** (without `{REPORTED_ONLY}`, which is there to be subtracted).\n\n\
              | | Keel | reference |\n|---|--:|--:|\n",
             self.ratios, self.geomean
         );
