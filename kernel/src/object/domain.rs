@@ -92,6 +92,18 @@ impl DomainSchedule {
         self.end() < time
     }
 
+    /// The timetable, for checks of what the kernel does.
+    #[must_use]
+    pub const fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The numbers of the start entry and of the entry whose slot it is, likewise.
+    #[must_use]
+    pub const fn position(&self) -> (usize, usize) {
+        (self.start, self.index)
+    }
+
     /// The entry with number `index`, the end marker if there is none.
     fn entry(&self, index: usize) -> Entry {
         self.entries.get(index).copied().unwrap_or(Entry::END)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! The invariants of time, for the checks that follow each entry on the host.
+//! The invariants of time, and what of it others may want to look at: for the checks that follow each entry on the
+//! host.
 
+use super::Core;
 use super::refill::STEPS_PER_ENTRY;
 use super::release::NEVER;
 use crate::Kernel;
@@ -10,6 +12,14 @@ use crate::object::tcb::Queued;
 use crate::object::{Refill, SchedContext, Tcb};
 use crate::store::Ref;
 use crate::units::Ticks;
+
+impl Core {
+    /// Since when what the running context used has not been charged.
+    #[must_use]
+    pub const fn running_since(&self) -> Ticks {
+        self.running_since
+    }
+}
 
 impl<A: Arch> Kernel<A> {
     /// Panics if an invariant of the core's time does not hold: B1 to B3 of [`super::budget`].

@@ -68,6 +68,12 @@ impl ReleaseQueue {
         self.not_before
     }
 
+    /// Until when nobody else is released, for checks of invariants.
+    #[must_use]
+    pub const fn pause_end(&self) -> Ticks {
+        if self.left == 0 { self.span_end } else { Ticks(0) }
+    }
+
     /// Root of the tree, for checks of invariants.
     #[must_use]
     pub const fn root(&self) -> Option<Ref<Tcb>> {
