@@ -10,6 +10,7 @@ mod inside;
 
 pub use inside::Inside;
 
+use keel_abi::timing::DOMAINS;
 use keel_kernel::Kernel;
 use keel_kernel::cap::{Cap, Rights as KernelRights, VmRights};
 use keel_kernel::cdt::{self, Flags};
@@ -17,20 +18,24 @@ use keel_kernel::cspace::Slot as KernelSlot;
 use keel_kernel::error::LookupFailure as KernelFailure;
 use keel_kernel::host::check::{Survey, tree};
 use keel_kernel::host::world::boot::{RAM_BASE, RAM_BITS};
-use keel_kernel::host::{Host, MAX_IRQ, TIMER_IRQ};
+use keel_kernel::host::{Host, MAX_IRQ, TIMER_IRQ, TIMER_KHZ};
 use keel_kernel::ipc::fault::Fault as KernelFault;
 use keel_kernel::object::tcb::TcbSlot;
-use keel_kernel::object::{Refill, SchedContext, Tcb, ThreadState, extent};
+use keel_kernel::object::{Refill as KernelRefill, SchedContext, Tcb, ThreadState, extent};
 use keel_kernel::store::{Kind as RegionKind, Ref, Store};
-use keel_kernel::units::{Irq, KernelAddr, PhysAddr};
+use keel_kernel::units::{Irq, KernelAddr, PhysAddr, Priority, Ticks};
 use keel_spec::algebra::{Algebra, Kind, Rights};
 use keel_spec::authority;
 use keel_spec::concrete::{Concrete, Object, Slot};
+use keel_spec::system::domain::{Domains, Entry};
 use keel_spec::system::error::LookupFailure;
 use keel_spec::system::fault::Fault;
 use keel_spec::system::irq::Interrupts;
 use keel_spec::system::lookup::guard_word;
+use keel_spec::system::refill::{Budget, Refill};
 use keel_spec::system::registers::Registers;
+use keel_spec::system::schedule::{Decision, Queues};
+use keel_spec::system::time::Clock;
 use keel_spec::system::{Activity, Context, Endpoint, NotCovered, Notification, Sending, System, Thread};
 use std::collections::BTreeMap;
 
@@ -55,10 +60,13 @@ pub fn abstraction(kernel: &mut Kernel<Host>) -> Result<System, NotCovered> {
         interrupts: interrupts(kernel),
         ram: RAM_BASE.0..RAM_BASE.0 + (1 << RAM_BITS),
         current: kernel.core.current.map(object),
+        clock: clock(kernel),
+        queues: queues(kernel),
+        domains: domains(kernel),
     };
     capabilities(kernel, &survey, &mut system)?;
     threads(kernel, &survey, &mut system);
-    others(kernel, &survey, &mut system);
+    others(kernel, &survey, &mut system)?;
     Ok(system)
 }
 
@@ -232,6 +240,7 @@ fn threads(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) {
             sending: if is_sending { sending } else { Sending::default() },
             priority: thread.priority,
             max_controlled_priority: thread.max_controlled_priority,
+            domain: thread.domain.into(),
             registers: Registers(std::array::from_fn(|place| words[place])),
             repeats: thread.state == ThreadState::Restart,
             fault: fault(&thread.fault),
@@ -250,10 +259,11 @@ fn threads(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) {
     }
 }
 
-/// What a thread has done. A Timeout is a matter of time.
+/// What a thread has done.
 fn fault(fault: &KernelFault) -> Option<Fault> {
     Some(match *fault {
-        KernelFault::None | KernelFault::Timeout { .. } => return None,
+        KernelFault::None => return None,
+        KernelFault::Timeout { badge } => Fault::Timeout { badge },
         KernelFault::Capability { address, in_receive, failure } => {
             let failure = match failure {
                 KernelFailure::InvalidRoot => LookupFailure::InvalidRoot,
@@ -275,7 +285,7 @@ fn fault(fault: &KernelFault) -> Option<Fault> {
     })
 }
 
-fn others(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) {
+fn others(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) -> Result<(), NotCovered> {
     let names = |queue: Vec<Ref<Tcb>>| -> Vec<Object> { queue.into_iter().map(object).collect() };
     for &endpoint in &survey.endpoints {
         let queue = names(tree(&kernel.store, kernel.store[endpoint].queue()));
@@ -297,17 +307,85 @@ fn others(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) {
         let mut calls: Vec<_> = std::iter::successors(state.reply, below).map(object).collect();
         calls.reverse();
         let meaning = Context {
-            active: kernel.sc_active(context),
+            budget: budget(kernel, context)?,
+            is_sporadic: state.sporadic,
+            badge: state.badge,
+            consumed: state.consumed.0,
+            yielder: state.yield_from.map(object),
             thread: state.tcb.map(object),
             notification: state.notification.map(object),
             calls,
         };
         system.contexts.insert(object(context), meaning);
     }
+    Ok(())
+}
+
+// --- time --------------------------------------------------------------------------------------------------------------
+
+fn clock(kernel: &Kernel<Host>) -> Clock {
+    let core = &kernel.core;
+    let (now, since) = (core.now.0, core.running_since().0);
+    Clock { now, since, context: core.sched_context().map(object), khz: TIMER_KHZ }
+}
+
+fn queues(kernel: &Kernel<Host>) -> Queues {
+    let core = &kernel.core;
+    let mut ready = BTreeMap::new();
+    for (domain, priority) in
+        (0..DOMAINS as u8).flat_map(|domain| (0..=Priority::MAX).map(move |p| (domain, p)))
+    {
+        let next = |tcb: &Ref<Tcb>| kernel.store[*tcb].links.right();
+        let queue: Vec<_> =
+            std::iter::successors(core.ready().head(domain, priority), next).map(object).collect();
+        if !queue.is_empty() {
+            ready.insert((domain.into(), priority), queue);
+        }
+    }
+    let release = tree(&kernel.store, core.release().root());
+    let release = release.into_iter().map(|tcb| (kernel.store[tcb].links.key.major, object(tcb)));
+    let pause_end = core.release().pause_end().0;
+    Queues { ready, release: release.collect(), pause_end, decision: Decision::None }
+}
+
+fn domains(kernel: &Kernel<Host>) -> Domains {
+    let schedule = &kernel.domains;
+    let entries = schedule.entries().iter();
+    let (start, index) = schedule.position();
+    Domains {
+        count: DOMAINS,
+        entries: entries
+            .map(|entry| Entry { domain: entry.domain.into(), duration: entry.duration.0 })
+            .collect(),
+        start: start as u64,
+        index: index as u64,
+        current: schedule.current().into(),
+        end: schedule.end().0,
+    }
+}
+
+/// What a context's refills mean. None while steps of the rules are outstanding.
+fn budget(kernel: &Kernel<Host>, context: Ref<SchedContext>) -> Result<Budget, NotCovered> {
+    let state = &kernel.store[context];
+    let mut refills: Vec<_> = refills(kernel, context)
+        .into_iter()
+        .map(|refill| Refill { time: refill.time.0, amount: refill.amount.0 })
+        .collect();
+    let amount =
+        if state.round_robin { state.period.0 } else { refills.iter().map(|refill| refill.amount).sum() };
+    let is_sufficient = refills.is_empty() || kernel.refill_sufficient(context, Ticks(0));
+    let overlaps = refills.windows(2).any(|pair| pair[0].time + pair[0].amount > pair[1].time);
+    if !is_sufficient || overlaps {
+        return Err(NotCovered("budgets with steps of the refill rules outstanding"));
+    }
+    if state.round_robin {
+        refills.iter_mut().for_each(|refill| refill.time = 0);
+    }
+    Ok(Budget { amount, period: state.period.0, refills, most: state.refill_max as usize })
 }
 
 /// The refills of a context, first one first.
-fn refills(kernel: &Kernel<Host>, context: Ref<SchedContext>) -> Vec<Refill> {
+fn refills(kernel: &Kernel<Host>, context: Ref<SchedContext>) -> Vec<KernelRefill> {
     let SchedContext { refill_head, refill_count, refill_max, .. } = kernel.store[context];
     let place = |position| context.refill((refill_head + position) % refill_max);
     (0..refill_count).map(|position| kernel.store[place(position)]).collect()

@@ -4,7 +4,8 @@
 //!
 //! A state is written down as a sequence of words, of which a fingerprint is kept. Everything goes in that a later step
 //! can depend on: the whole state of the specification, and what the kernel has beyond it ([`Inside`]): the order of the
-//! derivation list and its flags, the exact states of threads, the scheduler's queues. What does not go in: registers
+//! derivation list and its flags, the exact states of threads, the scheduler's queues. Times count from the last entry to
+//! the kernel. What does not go in: registers
 //! and buffers of threads that run, because whoever runs sets what it uses before its next system call; and program
 //! counters, of which only matters whether a thread repeats its system call.
 //!
@@ -183,6 +184,7 @@ impl State<'_> {
         writer.maybe(system.current);
         writer.objects(&self.inside.ready);
         writer.objects(&self.inside.release);
+        writer.words.extend(&self.inside.time);
         let mut objects: Vec<(u64, Object)> =
             writer.names.iter().map(|(object, name)| (*name, *object)).collect();
         objects.sort_unstable();
@@ -201,7 +203,7 @@ impl State<'_> {
                 writer.maybe(notification.context);
             }
             if let Some(context) = system.contexts.get(&object) {
-                writer.number(context.active);
+                writer.maybe(context.yielder);
                 writer.maybe(context.thread);
                 writer.maybe(context.notification);
                 writer.objects(&context.calls);

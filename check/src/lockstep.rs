@@ -22,6 +22,7 @@ use keel_kernel::store::{Ref, Store};
 use keel_kernel::units::{Irq, KernelAddr, Ticks};
 use keel_spec::concrete::Object;
 use keel_spec::system::fault::Fault;
+use keel_spec::system::schedule::NEVER;
 use keel_spec::system::{NotCovered, System};
 use keel_spec::theorems::invariants;
 use std::collections::BTreeMap;
@@ -33,6 +34,18 @@ const INSTRUCTION: u64 = 4;
 const MOST_REPETITIONS: u64 = 100_000;
 /// So many threads may make their calls again by themselves after one operation.
 const MOST_RESTARTS: u64 = 64;
+
+/// A timer that is due more often at one time is so for ever.
+const MOST_INTERRUPTS: u64 = 10_000;
+
+/// An entry to the kernel by an interrupt.
+#[derive(Clone, Copy, Debug)]
+struct Interrupt {
+    /// When it came.
+    now: u64,
+    /// The device's number; none for the timer's, or one that was gone when the kernel looked.
+    device: Option<u64>,
+}
 
 /// What a run has covered.
 #[derive(Clone, Debug, Default)]
@@ -129,13 +142,10 @@ impl Lockstep {
             }
             Step::Interrupt(irq) => {
                 self.world.kernel.arch.raise(Irq(*irq));
-                self.take_interrupts();
-                self.check();
-                let taken = self.world.kernel.arch.taken_interrupts();
-                self.specify(|system| interrupts(system, &taken))?;
+                self.interrupt()?;
             }
             Step::Fault(fault) => self.fault(*fault)?,
-            Step::Pass(ticks) => self.pass(*ticks),
+            Step::Pass(ticks) => self.pass(*ticks)?,
         }
         self.repeat()
     }
@@ -163,14 +173,58 @@ impl Lockstep {
         let Some(thread) = self.world.kernel.core.current else { return Ok(()) };
         let here = self.world.register(thread, Host::REGISTERS.next_pc);
         self.world.set_register(thread, Host::REGISTERS.restart_pc, here);
+        let now = self.now();
         self.world.kernel.handle_fault(kernel_fault(fault));
-        self.take_interrupts();
-        self.check();
-        let taken = self.world.kernel.arch.taken_interrupts();
+        let after = self.take_interrupts();
         self.specify(|system| {
-            system.exception(fault)?;
-            interrupts(system, &taken)
+            system.exception(now, fault)?;
+            interrupts(system, &after)
         })
+    }
+
+    /// Interrupts that wait come.
+    fn interrupt(&mut self) -> Result<(), Disagreement> {
+        let taken = self.take_interrupts();
+        self.specify(|system| interrupts(system, &taken))
+    }
+
+    /// Time passes, in which whoever runs only computes, or nobody runs. The timer interrupts when it is due.
+    fn pass(&mut self, ticks: u64) -> Result<(), Disagreement> {
+        let end = Ticks(self.now()) + Ticks(ticks);
+        for _ in 0..MOST_INTERRUPTS {
+            match self.world.kernel.arch.deadline() {
+                Some(deadline) if deadline <= end => {
+                    let now = self.world.kernel.arch.time();
+                    self.world.kernel.arch.set_time(now.max(deadline));
+                    self.interrupt()?;
+                    self.repeat()?;
+                }
+                _ => {
+                    self.world.kernel.arch.set_time(end);
+                    return Ok(());
+                }
+            }
+        }
+        panic!("the timer is due for ever");
+    }
+
+    /// Lets time pass until somebody runs; whether anybody does.
+    pub fn wait_for_somebody(&mut self) -> Result<bool, Disagreement> {
+        for _ in 0..MOST_INTERRUPTS {
+            let now = self.now();
+            match self.world.kernel.arch.deadline() {
+                Some(Ticks(deadline)) if !self.is_running() && deadline < NEVER => {
+                    self.pass(deadline.saturating_sub(now))?;
+                }
+                _ => break,
+            }
+        }
+        Ok(self.is_running())
+    }
+
+    /// What the machine's clock shows.
+    fn now(&self) -> u64 {
+        self.world.kernel.arch.time().0
     }
 
     /// As [`Self::apply`], on the kernel alone and without a check: to get to a state that is known.
@@ -206,18 +260,22 @@ impl Lockstep {
 
     /// The system call of `thread`, which runs and stands at it, on both sides.
     fn trap(&mut self, thread: Ref<Tcb>) -> Result<(), Disagreement> {
-        let mut before = Vec::new();
+        let mut within = Vec::new();
         for entries in 1..MOST_REPETITIONS {
             let preemptions = self.world.kernel.arch.preemptions();
             self.enter_both_ways(thread)?;
-            let after = self.world.kernel.arch.taken_interrupts();
-            self.check();
+            let now = self.now();
             let is_done = self.world.kernel.arch.preemptions() == preemptions;
+            if !is_done {
+                let device = self.taken();
+                within.push(Interrupt { now, device });
+            }
+            let after = self.take_interrupts();
             self.coverage.interrupted += u64::from(entries == 1 && !is_done);
             if is_done {
-                return self.complete(&before, &after);
+                return self.complete(now, &within, &after);
             }
-            before.extend(after);
+            within.extend(after);
             if self.world.kernel.core.current != Some(thread) {
                 self.begin_again("operations that others went ahead of in the middle");
                 return Ok(());
@@ -226,24 +284,47 @@ impl Lockstep {
         panic!("no end of repetitions: the operation makes no progress");
     }
 
-    /// A system call is complete. Interrupts `within` came in the middle of it: before it or after it, which must make
-    /// no other difference; `after` came at its end.
-    fn complete(&mut self, within: &[Irq], after: &[Irq]) -> Result<(), Disagreement> {
-        let other_way = if within.is_empty() { None } else { self.system.clone() };
-        let done = self.specify(|system| {
+    /// A system call is complete, at `now`. Interrupts `within` came in the middle of it: before it or after it, which
+    /// must make no other difference than in the order of those who are ready; `after` came at its end.
+    fn complete(&mut self, now: u64, within: &[Interrupt], after: &[Interrupt]) -> Result<(), Disagreement> {
+        if within.is_empty() {
+            return self.specify(|system| {
+                system.system_call(now)?;
+                interrupts(system, after)
+            });
+        }
+        let other_way = self.system.clone();
+        let done = self.specify_up_to_order(|system| {
             interrupts(system, within)?;
-            system.system_call()?;
+            system.system_call(now)?;
             interrupts(system, after)
         });
-        if done.is_ok() || other_way.is_none() {
+        if done.is_ok() {
             return done;
         }
         self.coverage.compared -= 1;
         self.system = other_way;
-        self.specify(|system| {
-            system.system_call()?;
+        self.specify_up_to_order(|system| {
+            system.system_call(now)?;
             interrupts(system, within)?;
             interrupts(system, after)
+        })
+    }
+
+    /// As [`Self::specify`]; but of those who have become ready with the same priority any may be the first.
+    fn specify_up_to_order(
+        &mut self,
+        what: impl FnOnce(&mut System) -> Result<(), NotCovered>,
+    ) -> Result<(), Disagreement> {
+        let is = if self.is_alone { None } else { abstraction(&mut self.world.kernel).ok() };
+        self.specify(|system| {
+            what(system)?;
+            if let Some(is) = is
+                && sorted(&is.queues.ready) == sorted(&system.queues.ready)
+            {
+                system.queues.ready = is.queues.ready;
+            }
+            Ok(())
         })
     }
 
@@ -284,14 +365,11 @@ impl Lockstep {
         };
         let Some(must) = &mut self.system else { return Ok(()) };
         self.coverage.compared += 1;
-        let may_run = must.may_run(is.current);
-        if may_run {
-            must.run(is.current);
-        }
         let (is_view, must_view) = (View::of(&is, &is.memory), View::of(must, &is.memory));
         let mut lines = if is_view == must_view { vec![] } else { View::differences(&is_view, &must_view) };
-        if !may_run {
-            lines.push(format!("the kernel runs {:x?}, which is not its turn", is.current));
+        let timer = self.world.kernel.arch.deadline().map_or(NEVER, |deadline| deadline.0);
+        if timer > must.deadline() {
+            lines.push(format!("the timer is set to {timer}, and is needed at {}", must.deadline()));
         }
         if lines.is_empty() { Ok(()) } else { Err(Disagreement { lines }) }
     }
@@ -307,7 +385,6 @@ impl Lockstep {
         self.arrive(thread);
         let (is_short, lines) = self.twin.system_call(&mut self.world);
         self.coverage.both_ways += u64::from(is_short);
-        self.take_interrupts();
         if lines.is_empty() { Ok(()) } else { Err(Disagreement { lines }) }
     }
 
@@ -315,7 +392,6 @@ impl Lockstep {
     fn enter(&mut self, thread: Ref<Tcb>) {
         self.arrive(thread);
         self.world.kernel.handle_syscall();
-        self.take_interrupts();
     }
 
     /// `thread` traps.
@@ -326,10 +402,20 @@ impl Lockstep {
         self.trapped_at.insert(thread, here);
     }
 
-    fn take_interrupts(&mut self) {
+    /// Interrupts that wait come, one after the other. All that came.
+    fn take_interrupts(&mut self) -> Vec<Interrupt> {
+        let mut taken = Vec::new();
         while self.world.kernel.arch.interrupt_waits() {
             self.world.kernel.handle_irq();
+            taken.push(Interrupt { now: self.now(), device: self.taken() });
         }
+        self.check();
+        taken
+    }
+
+    /// The device whose interrupt the kernel has just taken, if any.
+    fn taken(&mut self) -> Option<u64> {
+        self.world.kernel.arch.taken_interrupts().first().map(|irq| irq.0.into())
     }
 
     fn repeats(&self, thread: Ref<Tcb>) -> bool {
@@ -377,23 +463,18 @@ impl Lockstep {
         let name = Object::At(Store::<Host>::physical(thread.address()).0);
         system.thread_mut(name).registers.0.copy_from_slice(&registers[..Register::NextPc as usize + 1]);
     }
-
-    /// Time passes, in which whoever runs only computes.
-    pub fn pass(&mut self, ticks: u64) {
-        let now = self.world.kernel.arch.time();
-        self.world.kernel.arch.set_time(now + Ticks(ticks));
-        while self.world.kernel.arch.interrupt_waits() {
-            self.world.kernel.handle_irq();
-            self.world.check();
-        }
-        let _ = self.world.kernel.arch.taken_interrupts();
-        self.begin_again("time");
-    }
 }
 
 /// These interrupts come, one after the other.
-fn interrupts(system: &mut System, taken: &[Irq]) -> Result<(), NotCovered> {
-    taken.iter().try_for_each(|irq| system.interrupt(irq.0.into()))
+fn interrupts(system: &mut System, taken: &[Interrupt]) -> Result<(), NotCovered> {
+    taken.iter().try_for_each(|interrupt| system.interrupt(interrupt.now, interrupt.device))
+}
+
+/// Ready queues without their order.
+fn sorted(ready: &BTreeMap<(u64, u8), Vec<Object>>) -> BTreeMap<(u64, u8), Vec<Object>> {
+    let mut ready = ready.clone();
+    ready.values_mut().for_each(|queue| queue.sort_unstable());
+    ready
 }
 
 /// The kernel's word for a fault of user level.
@@ -403,7 +484,9 @@ fn kernel_fault(fault: Fault) -> KernelFault {
         Fault::VirtualMemory { address, is_fetch, status } => {
             KernelFault::VirtualMemory { address, is_fetch, status }
         }
-        Fault::UnknownSyscall { .. } | Fault::Capability { .. } => unreachable!("made by system calls"),
+        Fault::UnknownSyscall { .. } | Fault::Capability { .. } | Fault::Timeout { .. } => {
+            unreachable!("raised by the kernel itself")
+        }
     }
 }
 

@@ -4,6 +4,9 @@
 
 use keel_spec::algebra::{Algebra, Kind, Rights};
 use keel_spec::concrete::{Object, Slot};
+use keel_spec::system::domain::Domains;
+use keel_spec::system::schedule::Queues;
+use keel_spec::system::time::Clock;
 use keel_spec::system::{Activity, Context, Endpoint, Notification, Sending, System, Thread};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -42,10 +45,36 @@ pub struct View {
     pub contexts: BTreeMap<Object, Context>,
     /// Who waits on which reply object.
     pub callers: BTreeMap<Object, Object>,
+    /// Who runs, whose time passes, and who else is ready or waits for time.
+    pub turn: Turn,
     /// The interrupts that wait for their acknowledgement.
     pub held: BTreeMap<u64, ()>,
     /// The words of all IPC buffers that are not 0.
     pub memory: BTreeMap<u64, u64>,
+}
+
+/// What decides who runs, now and later.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Turn {
+    /// Who runs.
+    pub current: Option<Object>,
+    /// Whose time passes, since when.
+    pub clock: Clock,
+    /// Who else is ready or waits.
+    pub queues: Queues,
+    /// Whose domain it is.
+    pub domains: Domains,
+}
+
+impl Turn {
+    fn of(system: &System) -> Self {
+        Self {
+            current: system.current,
+            clock: system.clock.clone(),
+            queues: system.queues.clone(),
+            domains: system.domains.clone(),
+        }
+    }
 }
 
 impl View {
@@ -81,6 +110,7 @@ impl View {
             notifications: system.notifications.clone(),
             contexts: system.contexts.clone(),
             callers: callers.filter(|(_, caller)| *caller != Object::None).collect(),
+            turn: Turn::of(system),
             held: system.interrupts.held.iter().map(|irq| (*irq, ())).collect(),
             memory: memory.filter(|(_, word)| *word != 0).collect(),
         }
@@ -96,6 +126,8 @@ impl View {
         compare("notification", &kernel.notifications, &specification.notifications, &mut lines);
         compare("scheduling context", &kernel.contexts, &specification.contexts, &mut lines);
         compare("caller of", &kernel.callers, &specification.callers, &mut lines);
+        let turn = |of: &Self| BTreeMap::from([("the processor", of.turn.clone())]);
+        compare("at", &turn(kernel), &turn(specification), &mut lines);
         compare("held interrupt", &kernel.held, &specification.held, &mut lines);
         compare("word of memory", &kernel.memory, &specification.memory, &mut lines);
         lines

@@ -2,13 +2,13 @@
 
 //! The executable specification: a whole system, and what a system call does to it.
 //!
-//! The state is who holds which capabilities ([`crate::authority`]) and, for each kind of object, what it is doing. Time
-//! and the choice of who runs next are not decided here: [`System::may_run`] says who may, and the state has a place for
-//! who does.
+//! The state is who holds which capabilities ([`crate::authority`]); for each kind of object, what it is doing; and who
+//! runs, who else is ready, and whose time passes.
 //!
-//! A system call ([`System::system_call`]) takes its arguments from the registers and the IPC buffer of the running
-//! thread and leaves its results in those of the threads concerned. It is atomic here; the kernel may interrupt it and
-//! have it repeated, but must end in the same state.
+//! The kernel is entered by a system call ([`System::system_call`]), by something that the processor does not do
+//! ([`System::exception`]) or by an interrupt ([`System::interrupt`]), each at a time that is an input. A system call takes
+//! its arguments from the registers and the IPC buffer of the running thread and leaves its results in those of the
+//! threads concerned. It is atomic here; the kernel may interrupt it and have it repeated, but must end in the same state.
 //!
 //! | file | what |
 //! |---|---|
@@ -17,7 +17,10 @@
 //! | [`endpoint`], [`notification`], [`reply`] | rendezvous, signals, answers |
 //! | [`transfer`] | what a message takes along (`syscalls.md` §11) |
 //! | [`fault`] | faults as messages, and their answers (`errors-and-faults.md`) |
-//! | [`cnode`], [`untyped`], [`tcb`], [`registers`], [`spaces`], [`sched_context`] | invocations, with their errors in order |
+//! | [`schedule`] | who runs (`scheduling.md` §1) |
+//! | [`time`], [`refill`] | whose time passes, and how it comes back (`scheduling.md` §2) |
+//! | [`domain`] | who may run at all (`scheduling.md` §7) |
+//! | [`cnode`], [`untyped`], [`tcb`], [`registers`], [`spaces`], [`sched_context`], [`sched_control`] | invocations, with their errors in order |
 //! | [`irq`] | interrupts, as invocations and as signals |
 //! | [`destroy`] | what happens when the last capability to an object goes (`semantics.md` §4) |
 //!
@@ -26,29 +29,37 @@
 pub mod call;
 pub mod cnode;
 pub mod destroy;
+pub mod domain;
 pub mod endpoint;
 pub mod error;
 pub mod fault;
 pub mod irq;
 pub mod lookup;
 pub mod notification;
+pub mod refill;
 pub mod registers;
 pub mod reply;
 pub mod sched_context;
+pub mod sched_control;
+pub mod schedule;
 pub mod spaces;
 pub mod tcb;
+pub mod time;
 pub mod transfer;
 pub mod untyped;
 
 use crate::algebra::Kind;
 use crate::authority::Authority;
 use crate::concrete::{Concrete, Object, Slot};
+use domain::Domains;
 use fault::Fault;
 use irq::Interrupts;
-use keel_abi::aarch64::registers::Register;
+use refill::Budget;
 use registers::Registers;
+use schedule::Queues;
 use std::collections::BTreeMap;
 use std::ops::Range;
+use time::Clock;
 
 /// This is beyond what the specification says so far.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -97,6 +108,8 @@ pub struct Thread {
     pub priority: u8,
     /// The highest priority it can give away.
     pub max_controlled_priority: u8,
+    /// Its domain.
+    pub domain: u64,
     /// Its registers.
     pub registers: Registers,
     /// Whether it repeats the instruction at its restart PC when it next runs.
@@ -137,8 +150,16 @@ pub struct Notification {
 /// A scheduling context.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Context {
-    /// Whether it has been configured: a thread without time does not run.
-    pub active: bool,
+    /// How much time it gives, and when. Without any refills it has not been configured, and nobody runs on it.
+    pub budget: Budget,
+    /// Whether its time counts from when its thread wakes up, not from when it runs.
+    pub is_sporadic: bool,
+    /// The value for timeout faults.
+    pub badge: u64,
+    /// How much was used of it since this was last told, in ticks.
+    pub consumed: u64,
+    /// The thread that yielded to it, and will be told what it has consumed.
+    pub yielder: Option<Object>,
     /// The thread that runs on it.
     pub thread: Option<Object>,
     /// The notification that lends it.
@@ -170,6 +191,12 @@ pub struct System {
     pub ram: Range<u64>,
     /// The thread that runs.
     pub current: Option<Object>,
+    /// Whose time passes.
+    pub clock: Clock,
+    /// Who is ready, and who waits for time.
+    pub queues: Queues,
+    /// Who may run at all.
+    pub domains: Domains,
 }
 
 /// The CSpace's slot of a thread.
@@ -184,6 +211,14 @@ pub const FAULT_HANDLER: u64 = 3;
 pub const TIMEOUT_HANDLER: u64 = 4;
 /// Log2 of the size of a slot (`objects.md` §2).
 pub const SLOT_BITS: u32 = 5;
+
+impl Context {
+    /// Whether it has been configured.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        !self.budget.refills.is_empty()
+    }
+}
 
 impl System {
     /// The capability in a slot.
@@ -209,37 +244,9 @@ impl System {
         Slot { home: thread, index }
     }
 
-    /// Whether a thread can run now as far as it and its time are concerned.
-    #[must_use]
-    pub fn is_schedulable(&self, thread: Object) -> bool {
-        let Thread { activity, context, .. } = self.thread(thread);
-        *activity == Activity::Runnable && context.is_some_and(|context| self.contexts[&context].active)
-    }
-
-    /// Whether `next` may run next: a thread of the highest priority among those that can run; or nobody, if none can.
-    #[must_use]
-    pub fn may_run(&self, next: Option<Object>) -> bool {
-        let can_run = |thread: &Object| self.is_schedulable(*thread);
-        let highest =
-            self.threads.keys().copied().filter(can_run).map(|thread| self.thread(thread).priority).max();
-        match next {
-            None => highest.is_none(),
-            Some(next) => {
-                self.threads.contains_key(&next)
-                    && can_run(&next)
-                    && Some(self.thread(next).priority) == highest
-            }
-        }
-    }
-
-    /// `next` runs from now on.
-    pub fn run(&mut self, next: Option<Object>) {
-        self.current = next;
-        if let Some(thread) = next.and_then(|next| self.threads.get_mut(&next))
-            && std::mem::take(&mut thread.repeats)
-        {
-            thread.registers[Register::NextPc] = thread.registers[Register::Pc];
-        }
+    /// A scheduling context, to be changed.
+    fn context_mut(&mut self, context: Object) -> &mut Context {
+        self.contexts.get_mut(&context).expect("a live context")
     }
 
     /// A live object's size in bytes.
@@ -294,16 +301,20 @@ impl System {
     }
 
     /// Moves a scheduling context to a thread, which has none.
-    pub fn give_context(&mut self, context: Object, to: Object) {
-        if let Some(from) = self.contexts.get_mut(&context).expect("a live context").thread.replace(to) {
+    fn give_context(&mut self, context: Object, to: Object) {
+        if let Some(from) = self.context_mut(context).thread.replace(to) {
+            self.queues.leave(from);
             self.thread_mut(from).context = None;
         }
         self.thread_mut(to).context = Some(context);
     }
 
-    /// Takes a scheduling context from the thread that has it.
-    pub fn take_context(&mut self, context: Object) {
-        if let Some(thread) = self.contexts.get_mut(&context).expect("a live context").thread.take() {
+    /// Takes a scheduling context from the thread that has it, which cannot run without. Who yielded to it is told.
+    fn take_context(&mut self, context: Object) {
+        if let Some(thread) = self.contexts[&context].thread {
+            self.end_yield_to(context);
+            self.context_mut(context).thread = None;
+            self.queues.leave(thread);
             self.thread_mut(thread).context = None;
         }
     }

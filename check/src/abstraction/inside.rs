@@ -4,6 +4,7 @@
 //! states apart ([`crate::canonical`]), never for comparing.
 
 use super::{names, object};
+use keel_abi::timing::DOMAINS;
 use keel_kernel::Kernel;
 use keel_kernel::arch::Arch;
 use keel_kernel::cdt::Flags;
@@ -27,6 +28,8 @@ pub struct Inside {
     pub ready: Vec<Object>,
     /// Who waits for time, first one first.
     pub release: Vec<Object>,
+    /// The clock, the timetable of domains, and what else is the same for all objects, in words.
+    pub time: Vec<u64>,
     /// Other things about an object, in words.
     pub more: BTreeMap<Object, Vec<u64>>,
     /// The threads that set their registers before their next system call.
@@ -47,7 +50,7 @@ impl Inside {
             let number = flags.iter().position(|flags| *flags == node.flags()).unwrap_or(flags.len());
             inside.order.insert(names[place], (next, number as u64));
         }
-        for domain in 0..keel_abi::timing::DOMAINS as u8 {
+        for domain in 0..DOMAINS as u8 {
             for priority in (0..=Priority::MAX).rev() {
                 let next = |tcb: &Ref<Tcb>| kernel.store[*tcb].links.right();
                 let queue = std::iter::successors(kernel.core.ready().head(domain, priority), next);
@@ -55,6 +58,7 @@ impl Inside {
             }
         }
         inside.release = tree(&kernel.store, kernel.core.release().root()).into_iter().map(object).collect();
+        inside.time = time_words(kernel);
         survey.tcbs.iter().for_each(|tcb| inside.thread(kernel, *tcb, &repeats));
         for (context, _) in survey.contexts {
             let words = context_words(kernel, context);
@@ -129,12 +133,34 @@ fn context_words(kernel: &Kernel<Host>, context: Ref<SchedContext>) -> Vec<u64> 
         state.round_robin.into(),
         state.debt.0,
         state.refill_max,
-        state.yield_from.is_some().into(),
         (kernel.core.sched_context() == Some(context)).into(),
     ];
     let now = kernel.core.now.0;
     for refill in super::refills(kernel, context) {
-        words.extend([refill.time.0.wrapping_sub(now), refill.amount.0]);
+        // That of a round-robin context means nothing.
+        let time = if state.round_robin { 0 } else { refill.time.0.wrapping_sub(now) };
+        words.extend([time, refill.amount.0]);
+    }
+    words
+}
+
+/// Times count from now.
+fn time_words(kernel: &Kernel<Host>) -> Vec<u64> {
+    let (core, domains) = (&kernel.core, &kernel.domains);
+    let now = core.now.0;
+    let (start, index) = domains.position();
+    let mut words = vec![
+        kernel.arch.time().0 - now,
+        now - core.running_since().0,
+        core.release().pause_end().0.saturating_sub(now),
+        core.release().not_before().0.saturating_sub(now),
+        start as u64,
+        index as u64,
+        domains.current().into(),
+        if DOMAINS == 1 { 0 } else { domains.end().0.saturating_sub(now) },
+    ];
+    for entry in domains.entries() {
+        words.extend([entry.domain.into(), entry.duration.0]);
     }
     words
 }

@@ -4,6 +4,7 @@
 
 use super::error::{Error, LookupFailure};
 use super::fault::Fault;
+use super::time::Entry;
 use super::{Cap, NotCovered, System};
 use crate::algebra::{Kind, Rights};
 use crate::concrete::{Object, Slot};
@@ -31,6 +32,8 @@ pub enum Sends {
 pub struct Message {
     /// Who sends it.
     pub sender: Object,
+    /// Whether the sender waits for an answer.
+    pub is_call: bool,
     /// The invoked capability.
     pub slot: Slot,
     /// What is wanted.
@@ -45,10 +48,18 @@ pub struct Message {
 pub type Answer = Result<Vec<u64>, Error>;
 
 impl System {
-    /// The running thread makes the system call that its registers say.
-    pub fn system_call(&mut self) -> Result<(), NotCovered> {
+    /// At `now` the running thread makes the system call that its registers say.
+    pub fn system_call(&mut self, now: u64) -> Result<(), NotCovered> {
         let Some(thread) = self.current else { return Ok(()) };
         self.thread_mut(thread).registers.trap();
+        if self.enter(now, Entry::Instruction)? {
+            self.phases(thread)?;
+        }
+        self.schedule();
+        Ok(())
+    }
+
+    fn phases(&mut self, thread: Object) -> Result<(), NotCovered> {
         let registers = self.thread(thread).registers;
         let (capability, reply) = (registers[CAPABILITY], registers[REPLY]);
         let number = registers[SYSCALL_NUMBER].cast_signed();
@@ -72,7 +83,10 @@ impl System {
             syscall::NB_RECV => self.receive(thread, capability, false, true),
             syscall::WAIT => self.receive(thread, capability, true, false),
             syscall::NB_WAIT => self.receive(thread, capability, false, false),
-            syscall::YIELD => Ok(()),
+            syscall::YIELD => {
+                self.yield_now(thread);
+                Ok(())
+            }
             DEBUG_CALLS_FROM..syscall::YIELD => Err(NotCovered("debug calls")),
             _ => self.fault(thread, Fault::UnknownSyscall { number: number.cast_unsigned() }),
         }
@@ -81,7 +95,7 @@ impl System {
     fn send(&mut self, thread: Object, address: u64, how: Sends) -> Result<(), NotCovered> {
         let waits = matches!(how, Sends::Blocking | Sends::Calling);
         let slot = self.lookup(thread, address).map_err(|failure| (address, failure));
-        let message = match slot.and_then(|slot| self.message(thread, slot)) {
+        let message = match slot.and_then(|slot| self.message(thread, slot, how == Sends::Calling)) {
             Ok(message) => message,
             Err((address, failure)) if waits => {
                 return self.fault(thread, Fault::Capability { address, in_receive: false, failure });
@@ -125,14 +139,14 @@ impl System {
     }
 
     /// The message that the registers and the buffer of `thread` hold, to the capability in `slot`.
-    fn message(&self, thread: Object, slot: Slot) -> Result<Message, (u64, LookupFailure)> {
+    fn message(&self, thread: Object, slot: Slot, is_call: bool) -> Result<Message, (u64, LookupFailure)> {
         let info = MessageInfo(self.thread(thread).registers[MESSAGE_INFO]);
         let caps = match self.send_buffer(thread) {
             Some(_) => self.extra_caps(thread)?,
             None => vec![],
         };
         let length = self.usable_length(info, self.send_buffer(thread).is_some());
-        Ok(Message { sender: thread, slot, label: info.label(), length, caps })
+        Ok(Message { sender: thread, is_call, slot, label: info.label(), length, caps })
     }
 
     fn invoke(&mut self, cap: &Cap, message: &Message) -> Answer {
@@ -152,7 +166,12 @@ impl System {
                 Object::Irq(irq) => self.invoke_irq_handler(irq, message),
                 _ => Err(Error::InvalidCapability(0)),
             },
-            Kind::Authority | Kind::Reply => Err(NotCovered("time and domains").into()),
+            Kind::Authority => match cap.object {
+                Object::Domains => self.invoke_domains(message),
+                Object::Core(_) => self.invoke_sched_control(message),
+                _ => Err(NotCovered("address spaces").into()),
+            },
+            Kind::Reply => Err(Error::InvalidCapability(0)),
         }
     }
 

@@ -79,7 +79,13 @@ impl System {
                     self.cancel(user);
                 }
             }
-            Kind::SchedContext => self.unbind_context(object),
+            Kind::SchedContext => {
+                self.end_yield_to(object);
+                self.unbind_context(object);
+                if self.clock.context == Some(object) {
+                    self.clock.context = None;
+                }
+            }
             Kind::Tcb => {
                 self.unbind_notification(object);
                 self.suspend(object);

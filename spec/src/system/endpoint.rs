@@ -6,6 +6,7 @@
 //! if the receiver brought a reply object and the caller's capability has Grant or GrantReply, and stops otherwise.
 
 use super::call::Sends;
+use super::fault::Fault;
 use super::{Activity, Cap, NotCovered, Sending, System};
 use crate::algebra::Rights;
 use crate::concrete::{Object, Slot};
@@ -34,7 +35,6 @@ impl System {
         let Activity::Receiving(reply) = self.thread(receiver).activity else { return Ok(()) };
         self.transfer(sender, receiver, cap.object, cap.data, cap.rights, Some(caps));
         self.authority.received(&self.x, &receiver);
-        self.thread_mut(receiver).activity = Activity::Runnable;
         let lends = matches!(how, Sends::Calling | Sends::First);
         if is_call {
             self.begin_call(sender, receiver, reply, cap.rights);
@@ -43,6 +43,7 @@ impl System {
         {
             self.give_context(context, receiver);
         }
+        self.wake(receiver);
         Ok(())
     }
 
@@ -81,9 +82,10 @@ impl System {
         let Sending { badge, rights, is_call } = self.thread(sender).sending;
         self.transfer(sender, receiver, endpoint, badge, rights, None);
         self.authority.received(&self.x, &receiver);
-        self.thread_mut(sender).activity = Activity::Runnable;
         if is_call {
             self.begin_call(sender, receiver, reply, rights);
+        } else {
+            self.wake(sender);
         }
         Ok(())
     }
@@ -99,10 +101,11 @@ impl System {
         };
         self.authority.call(&self.x, &reply, &caller).expect("the reply object is free");
         self.thread_mut(caller).activity = Activity::Calling;
-        if let Some(context) = self.thread(caller).context
+        let has_time = !matches!(self.thread(caller).fault, Some(Fault::Timeout { .. }));
+        if let Some(context) = self.thread(caller).context.filter(|_| has_time)
             && self.thread(callee).context.is_none()
         {
-            self.contexts.get_mut(&context).expect("a live context").calls.push(reply);
+            self.context_mut(context).calls.push(reply);
             self.give_context(context, callee);
         }
     }

@@ -7,10 +7,13 @@
 
 use super::call::Sends;
 use super::error::LookupFailure;
+use super::time::Entry;
 use super::{Activity, Cap, FAULT_HANDLER, NotCovered, System};
 use crate::algebra::{Kind, Rights};
 use crate::concrete::Object;
-use keel_abi::aarch64::fault::{UNKNOWN_SYSCALL_REGISTERS, USER_EXCEPTION_REGISTERS};
+use keel_abi::aarch64::fault::{
+    TIMEOUT_REPLY_REGISTERS, UNKNOWN_SYSCALL_REGISTERS, USER_EXCEPTION_REGISTERS,
+};
 use keel_abi::aarch64::registers::{MESSAGE_INFO, Register};
 use keel_abi::fault as number;
 use keel_abi::message::MessageInfo;
@@ -48,6 +51,11 @@ pub enum Fault {
         /// The machine's description.
         status: u64,
     },
+    /// Its time is used up.
+    Timeout {
+        /// The badge of its scheduling context.
+        badge: u64,
+    },
 }
 
 impl Fault {
@@ -57,15 +65,25 @@ impl Fault {
             Self::UnknownSyscall { .. } => number::UNKNOWN_SYSCALL,
             Self::UserException { .. } => number::USER_EXCEPTION,
             Self::VirtualMemory { .. } => number::VM_FAULT,
+            Self::Timeout { .. } => number::TIMEOUT,
         }
     }
 
-    /// The registers that its message begins with, or that an answer writes.
+    /// The registers that its message begins with.
     const fn registers(&self) -> &'static [Register] {
+        match self {
+            Self::Timeout { .. } => &[],
+            _ => self.answered_registers(),
+        }
+    }
+
+    /// The registers that an answer writes.
+    const fn answered_registers(&self) -> &'static [Register] {
         match self {
             Self::Capability { .. } | Self::VirtualMemory { .. } => &[],
             Self::UnknownSyscall { .. } => &UNKNOWN_SYSCALL_REGISTERS,
             Self::UserException { .. } => &USER_EXCEPTION_REGISTERS,
+            Self::Timeout { .. } => &TIMEOUT_REPLY_REGISTERS,
         }
     }
 
@@ -80,6 +98,7 @@ impl Fault {
             Self::VirtualMemory { address, is_fetch, status } => {
                 vec![pc, address, u64::from(is_fetch), status]
             }
+            Self::Timeout { badge } => vec![badge],
         }
     }
 }
@@ -92,17 +111,26 @@ pub fn is_handler(cap: &Cap) -> bool {
 }
 
 impl System {
-    /// The running thread does what the processor does not do.
-    pub fn exception(&mut self, fault: Fault) -> Result<(), NotCovered> {
+    /// At `now` the running thread does what the processor does not do.
+    pub fn exception(&mut self, now: u64, fault: Fault) -> Result<(), NotCovered> {
         let Some(thread) = self.current else { return Ok(()) };
         let registers = &mut self.thread_mut(thread).registers;
         registers[Register::Pc] = registers[Register::NextPc];
-        self.fault(thread, fault)
+        if self.enter(now, Entry::Instruction)? {
+            self.fault(thread, fault)?;
+        }
+        self.schedule();
+        Ok(())
     }
 
     /// `thread` has made a mistake: its handler is told, or it stops if it has none.
     pub(super) fn fault(&mut self, thread: Object, fault: Fault) -> Result<(), NotCovered> {
-        let handler = self.cap(&Self::slot_of(thread, FAULT_HANDLER));
+        self.send_fault(thread, FAULT_HANDLER, fault)
+    }
+
+    /// The handler in a slot of `thread` is told of a fault.
+    pub(super) fn send_fault(&mut self, thread: Object, slot: u64, fault: Fault) -> Result<(), NotCovered> {
+        let handler = self.cap(&Self::slot_of(thread, slot));
         if !is_handler(&handler) {
             self.thread_mut(thread).activity = Activity::Inactive;
             return Ok(());
@@ -116,6 +144,11 @@ impl System {
         let registers = self.thread(from).registers;
         let mut words: Vec<u64> = fault.registers().iter().map(|register| registers[*register]).collect();
         words.extend(fault.words(registers[Register::Pc]));
+        if let Some(context) = self.thread(from).context
+            && matches!(fault, Fault::Timeout { .. })
+        {
+            words.push(self.take_consumed(context));
+        }
         if self.receive_buffer(to).is_none() {
             words.truncate(4);
         }
@@ -129,7 +162,7 @@ impl System {
     pub(super) fn answer_fault(&mut self, replier: Object, thread: Object, fault: &Fault) -> bool {
         let info = MessageInfo(self.thread(replier).registers[MESSAGE_INFO]);
         let length = self.usable_length(info, self.send_buffer(replier).is_some());
-        for (index, register) in fault.registers().iter().enumerate().take(length as usize) {
+        for (index, register) in fault.answered_registers().iter().enumerate().take(length as usize) {
             let word = self.read_word(replier, index as u64);
             self.thread_mut(thread).registers.write(*register, word);
         }

@@ -8,6 +8,7 @@
 use super::call::{Answer, Message};
 use super::cnode::error_of;
 use super::error::Error;
+use super::time::Entry;
 use super::{NotCovered, System};
 use crate::algebra::{Algebra, Kind, Rights};
 use crate::concrete::{Object, Slot};
@@ -81,13 +82,18 @@ impl System {
         Ok(vec![])
     }
 
-    /// An interrupt has come, and the controller has handed it out: it was not held.
-    pub fn interrupt(&mut self, irq: u64) -> Result<(), NotCovered> {
-        if !self.has_handler(irq) {
-            return Ok(());
+    /// At `now` an interrupt comes: that of a device, which the controller has handed out since it was not held, or the
+    /// timer's.
+    pub fn interrupt(&mut self, now: u64, device: Option<u64>) -> Result<(), NotCovered> {
+        self.enter(now, Entry::Interrupt)?;
+        if let Some(irq) = device.filter(|irq| self.has_handler(*irq)) {
+            self.interrupts.held.insert(irq);
+            let cap = self.cap(&Self::slot_of_irq(irq));
+            if cap.kind == Kind::Notification {
+                self.signal(cap.object, cap.data)?;
+            }
         }
-        self.interrupts.held.insert(irq);
-        let cap = self.cap(&Self::slot_of_irq(irq));
-        if cap.kind == Kind::Notification { self.signal(cap.object, cap.data) } else { Ok(()) }
+        self.schedule();
+        Ok(())
     }
 }

@@ -30,8 +30,8 @@ impl System {
 
     fn wake_with(&mut self, thread: Object, notification: Object, badge: u64) {
         self.thread_mut(thread).registers[CAPABILITY] = badge;
-        self.thread_mut(thread).activity = Activity::Runnable;
         self.lend_context(thread, notification);
+        self.wake(thread);
     }
 
     /// `thread` receives from a notification.

@@ -146,14 +146,15 @@ impl System {
 
     /// A stopped thread can run, and repeats the instruction at its restart PC.
     pub(super) fn restart(&mut self, thread: Object) {
-        let thread = self.thread_mut(thread);
-        thread.activity = Activity::Runnable;
-        thread.repeats = true;
+        self.thread_mut(thread).repeats = true;
+        self.wake(thread);
     }
 
     /// Stops a thread, whatever it does. One that ran goes on later where it is now.
     pub(super) fn suspend(&mut self, thread: Object) {
         self.cancel(thread);
+        self.forget_yield_of(thread);
+        self.queues.leave(thread);
         let thread = self.thread_mut(thread);
         if thread.activity == Activity::Runnable && !thread.repeats {
             thread.registers[Register::Pc] = thread.registers[Register::NextPc];

@@ -3,6 +3,7 @@
 //! Answers to calls, and the stacks of calls along which scheduling contexts travel (`syscalls.md` §10,
 //! `scheduling.md` §4).
 
+use super::fault::Fault;
 use super::{Activity, Cap, NotCovered, System};
 use crate::algebra::Algebra;
 use crate::concrete::{Object, Slot};
@@ -17,14 +18,27 @@ impl System {
             self.transfer(replier, caller, reply, 0, cap.rights, Some(caps));
             self.authority.answer(&self.x, &reply).expect("somebody waits");
             self.thread_mut(caller).activity = Activity::Runnable;
-            return Ok(());
+            return self.resume_answered(caller, true);
         };
         let goes_on = self.answer_fault(replier, caller, &fault);
         self.authority.answer(&self.x, &reply).expect("somebody waits");
-        self.thread_mut(caller).activity = Activity::Inactive;
-        if goes_on {
-            self.restart(caller);
+        if !goes_on {
+            self.thread_mut(caller).activity = Activity::Inactive;
+            return Ok(());
         }
+        let caller_mut = self.thread_mut(caller);
+        (caller_mut.activity, caller_mut.repeats) = (Activity::Runnable, true);
+        self.resume_answered(caller, !matches!(fault, Fault::Timeout { .. }))
+    }
+
+    /// A caller has its answer. If it has no time now it raises a Timeout fault, unless that is what was answered.
+    fn resume_answered(&mut self, caller: Object, may_time_out: bool) -> Result<(), NotCovered> {
+        let Some(context) = self.thread(caller).context else { return Ok(()) };
+        self.unblock(context);
+        if !self.is_released(context) && may_time_out && self.has_timeout_handler(caller) {
+            return self.time_out(caller, context);
+        }
+        self.may_switch_to(caller);
         Ok(())
     }
 
@@ -46,7 +60,7 @@ impl System {
     pub(super) fn return_context(&mut self, reply: Object, caller: Object) {
         let last = self.contexts.iter().find(|(_, context)| context.calls.last() == Some(&reply));
         let Some((&context, _)) = last else { return self.cut_stack(reply) };
-        self.contexts.get_mut(&context).expect("a live context").calls.pop();
+        self.context_mut(context).calls.pop();
         if self.thread(caller).context.is_none() {
             self.give_context(context, caller);
         }

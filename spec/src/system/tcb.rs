@@ -84,7 +84,7 @@ impl System {
             Kind::SchedContext => {
                 let is_taken = context.is_some() || self.contexts[&cap.object].thread.is_some();
                 let waits = !matches!(activity, Activity::Inactive | Activity::Runnable);
-                if context != Some(cap.object) && is_taken || waits && !self.contexts[&cap.object].active {
+                if context != Some(cap.object) && is_taken || waits && !self.is_released(cap.object) {
                     return Err(Error::IllegalOperation);
                 }
                 Some(cap.object)
@@ -98,15 +98,18 @@ impl System {
         self.thread_mut(thread).max_controlled_priority = max_controlled_priority;
         self.set_priority(thread, priority);
         match (context, new) {
-            (None, Some(new)) => self.give_context(new, thread),
+            (None, Some(new)) => self.bind_thread(new, thread),
             (Some(old), None) => self.take_context(old),
             _ => {}
         }
         Ok(())
     }
 
-    /// A thread that waits goes behind its new equals.
+    /// A thread that waits goes behind its new equals, one that is ready before them.
     fn set_priority(&mut self, thread: Object, priority: u8) {
+        if self.thread(thread).activity == Activity::Runnable {
+            return self.reorder(thread, |thread| thread.priority = priority);
+        }
         self.thread_mut(thread).priority = priority;
         let endpoint = self.endpoints.iter().find(|(_, endpoint)| endpoint.queue.contains(&thread));
         let endpoint = endpoint.map(|(endpoint, _)| *endpoint);

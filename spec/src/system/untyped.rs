@@ -75,7 +75,10 @@ impl System {
     /// What a new object is doing.
     fn begin(&mut self, kind: Kind, object: Object) {
         match kind {
-            Kind::Tcb => drop(self.threads.insert(object, Thread::default())),
+            Kind::Tcb => {
+                let thread = Thread { domain: self.domains.current, ..Thread::default() };
+                self.threads.insert(object, thread);
+            }
             Kind::Endpoint => drop(self.endpoints.insert(object, Endpoint::default())),
             Kind::Notification => drop(self.notifications.insert(object, Notification::default())),
             Kind::SchedContext => drop(self.contexts.insert(object, Context::default())),
