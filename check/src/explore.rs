@@ -278,6 +278,7 @@ fn ops(small: Small) -> Vec<Op> {
             for cap in [notification, other] {
                 ops.push(Op::plain(syscall::WAIT, cap, 0));
                 ops.push(Op::plain(syscall::NB_WAIT, cap, 0));
+                ops.push(Op::plain(syscall::SEND, cap, 0));
                 ops.push(cnode(label::CNODE_REVOKE, &[cap, DEPTH]));
                 ops.push(cnode(label::CNODE_DELETE, &[cap, DEPTH]));
             }

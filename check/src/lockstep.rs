@@ -9,10 +9,10 @@
 use crate::abstraction::{Inside, abstraction};
 use crate::script::{Op, Step};
 use crate::view::View;
-use crate::ways::Twin;
+use crate::ways::{Entry, ShortWay, Twin};
 use keel_abi::aarch64::registers::Register;
 use keel_abi::message::ipc_buffer;
-use keel_abi::{slot, syscall};
+use keel_abi::slot;
 use keel_kernel::arch::Arch;
 use keel_kernel::host::Host;
 use keel_kernel::host::world::{DEPTH, World};
@@ -56,8 +56,8 @@ pub struct Coverage {
     pub open: BTreeMap<&'static str, u64>,
     /// Operations that the kernel was interrupted in.
     pub interrupted: u64,
-    /// Operations that went the short way, and the general one in a copy.
-    pub both_ways: u64,
+    /// Entries to the kernel that went a short way, and the general path in a copy.
+    pub short_ways: BTreeMap<ShortWay, u64>,
 }
 
 impl Coverage {
@@ -65,9 +65,11 @@ impl Coverage {
     pub fn add(&mut self, other: &Self) {
         self.compared += other.compared;
         self.interrupted += other.interrupted;
-        self.both_ways += other.both_ways;
         for (what, count) in &other.open {
             *self.open.entry(what).or_default() += count;
+        }
+        for (way, count) in &other.short_ways {
+            *self.short_ways.entry(*way).or_default() += count;
         }
     }
 }
@@ -97,6 +99,8 @@ pub struct Lockstep {
     is_alone: bool,
     trapped_at: BTreeMap<Ref<Tcb>, u64>,
     twin: Twin,
+    /// In what short ways differed from the general path.
+    differences: Vec<String>,
 }
 
 impl Clone for Lockstep {
@@ -108,6 +112,7 @@ impl Clone for Lockstep {
             is_alone: self.is_alone,
             trapped_at: self.trapped_at.clone(),
             twin: Twin::new(),
+            differences: self.differences.clone(),
         }
     }
 
@@ -118,6 +123,7 @@ impl Clone for Lockstep {
         self.coverage.clone_from(&source.coverage);
         self.is_alone = source.is_alone;
         self.trapped_at.clone_from(&source.trapped_at);
+        self.differences.clone_from(&source.differences);
     }
 }
 
@@ -127,7 +133,8 @@ impl Lockstep {
     pub fn new(mut world: World) -> Self {
         let system = abstraction(&mut world.kernel).ok();
         let (coverage, trapped_at) = (Coverage::default(), BTreeMap::new());
-        Self { world, system, coverage, is_alone: false, trapped_at, twin: Twin::new() }
+        let (twin, differences) = (Twin::new(), vec![]);
+        Self { world, system, coverage, is_alone: false, trapped_at, twin, differences }
     }
 
     /// Does what `step` says. A system call when nobody runs is nothing.
@@ -147,7 +154,8 @@ impl Lockstep {
             Step::Fault(fault) => self.fault(*fault)?,
             Step::Pass(ticks) => self.pass(*ticks)?,
         }
-        self.repeat()
+        self.repeat()?;
+        self.ways_agree()
     }
 
     /// Whoever runs makes a system call.
@@ -263,7 +271,7 @@ impl Lockstep {
         let mut within = Vec::new();
         for entries in 1..MOST_REPETITIONS {
             let preemptions = self.world.kernel.arch.preemptions();
-            self.enter_both_ways(thread)?;
+            self.execute(thread);
             let now = self.now();
             let is_done = self.world.kernel.arch.preemptions() == preemptions;
             if !is_done {
@@ -333,6 +341,7 @@ impl Lockstep {
         &mut self,
         what: impl FnOnce(&mut System) -> Result<(), NotCovered>,
     ) -> Result<(), Disagreement> {
+        self.ways_agree()?;
         let Some(system) = &mut self.system else {
             self.begin_again("states in which something is being taken apart");
             return Ok(());
@@ -374,24 +383,28 @@ impl Lockstep {
         if lines.is_empty() { Ok(()) } else { Err(Disagreement { lines }) }
     }
 
-    /// The machine executes the system call instruction at which `thread` stands; if it can go the short way, also
-    /// the general way in a copy.
-    fn enter_both_ways(&mut self, thread: Ref<Tcb>) -> Result<(), Disagreement> {
-        let number = self.world.register(thread, Host::REGISTERS.number).cast_signed();
-        if self.is_alone || ![syscall::CALL, syscall::REPLY_RECV].contains(&number) {
-            self.enter(thread);
-            return Ok(());
-        }
+    /// The machine executes the system call instruction at which `thread` stands.
+    fn execute(&mut self, thread: Ref<Tcb>) {
         self.arrive(thread);
-        let (is_short, lines) = self.twin.system_call(&mut self.world);
-        self.coverage.both_ways += u64::from(is_short);
-        if lines.is_empty() { Ok(()) } else { Err(Disagreement { lines }) }
+        self.enter(Entry::Call);
     }
 
-    /// The machine executes the system call instruction at which `thread` stands.
-    fn enter(&mut self, thread: Ref<Tcb>) {
-        self.arrive(thread);
-        self.world.kernel.handle_syscall();
+    /// The machine enters the kernel; if that may go a short way, also the general path in a copy.
+    fn enter(&mut self, entry: Entry) {
+        if self.is_alone {
+            return entry.into_kernel(&mut self.world.kernel);
+        }
+        let (way, differences) = self.twin.enter(&mut self.world, entry);
+        self.differences.extend(differences);
+        if let Some(way) = way {
+            *self.coverage.short_ways.entry(way).or_default() += 1;
+        }
+    }
+
+    /// Short ways and the general path do the same.
+    fn ways_agree(&mut self) -> Result<(), Disagreement> {
+        let lines = std::mem::take(&mut self.differences);
+        if lines.is_empty() { Ok(()) } else { Err(Disagreement { lines }) }
     }
 
     /// `thread` traps.
@@ -406,7 +419,7 @@ impl Lockstep {
     fn take_interrupts(&mut self) -> Vec<Interrupt> {
         let mut taken = Vec::new();
         while self.world.kernel.arch.interrupt_waits() {
-            self.world.kernel.handle_irq();
+            self.enter(Entry::Interrupt);
             taken.push(Interrupt { now: self.now(), device: self.taken() });
         }
         self.check();

@@ -5,10 +5,11 @@
 #![forbid(unsafe_code)]
 
 use clap::Parser;
-use keel_check::explore::explore;
+use keel_check::explore::{Explored, explore};
 use keel_check::lockstep::Coverage;
 use keel_check::random::{self, Plan, Subject};
 use keel_check::stage::Small;
+use keel_check::ways::ShortWay;
 use keel_spec::theorems::breaks::{self, Break};
 use keel_spec::theorems::{self, Verdict, steps};
 use std::process::ExitCode;
@@ -28,6 +29,9 @@ struct Arguments {
     /// Random runs of each kind
     #[arg(long, default_value_t = 300)]
     runs: u32,
+    /// Seconds for each kind of random runs, after which no more are begun
+    #[arg(long)]
+    random_seconds: Option<u64>,
     /// The seed of the random runs
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -45,54 +49,64 @@ struct Row {
     covered: String,
     failure: Option<String>,
     time: Duration,
+    coverage: Coverage,
+}
+
+/// A link of the chain that ties kernel and specification.
+#[derive(Clone, Copy)]
+enum Refinement {
+    Explored(Small),
+    Random(Subject, Runs),
+}
+
+/// How random runs go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    Plain,
+    Interrupted,
+    WithTheorems,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A panic of the kernel is a finding, reported with the script that leads to it.
     std::panic::set_hook(Box::new(|_| {}));
-    let mut rows = Vec::new();
-    rows.extend(prove(!arguments.no_breaks, &arguments.only));
-    if "explored".contains(&arguments.only) {
-        rows.extend(Small::ALL.into_iter().map(|small| explored(small, &arguments)));
+    let steps: Vec<_> = steps::ALL.iter().filter(|step| link(step).contains(&arguments.only)).collect();
+    let mut rows = in_parallel(&steps, |step| prove_step(step, !arguments.no_breaks));
+    let links: Vec<_> = refinements().filter(|link| link.name().contains(&arguments.only)).collect();
+    let mut refined = in_parallel(&links, |link| link.check(&arguments));
+    if !links.is_empty() {
+        refined.extend(short_ways(&refined));
     }
-    if "random".contains(&arguments.only) {
-        for subject in [Subject::Slots, Subject::System] {
-            for preempt_every in [None, Some(1)] {
-                rows.push(random(subject, preempt_every, false, arguments.runs, arguments.seed));
-            }
-            rows.push(random(subject, None, true, arguments.runs / 30, arguments.seed + 1));
-        }
-    }
+    rows.extend(refined);
     print(&rows)
 }
 
-// --- the theorems ------------------------------------------------------------------------------------------------------
-
-/// All steps with `only` in their links, by two workers.
-fn prove(breaks: bool, only: &str) -> Vec<Row> {
+/// The rows of all links, by two workers.
+fn in_parallel<T: Sync>(links: &[T], check: impl Fn(&T) -> Row + Sync) -> Vec<Row> {
     const WORKERS: usize = 2;
     let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
             scope.spawn(|| {
-                while let Some(step) = steps::ALL.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if !link(step).contains(only) {
-                        continue;
-                    }
-                    let row = prove_step(step, breaks);
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(link) = links.get(number) else { break };
+                    let row = check(link);
                     eprintln!("keel-check: {} in {:.0} s", row.link, row.time.as_secs_f64());
                     if let Ok(mut rows) = rows.lock() {
-                        rows.push(row);
+                        rows.push((number, row));
                     }
                 }
             });
         }
     });
     let mut rows = rows.into_inner().unwrap_or_default();
-    rows.sort_by_key(|row| steps::ALL.iter().position(|step| row.link.ends_with(step.name)));
-    rows
+    rows.sort_by_key(|(number, _)| *number);
+    rows.into_iter().map(|(_, row)| row).collect()
 }
+
+// --- the theorems ------------------------------------------------------------------------------------------------------
 
 fn link(step: &steps::Step) -> String {
     format!("theorems of {}", step.name)
@@ -104,7 +118,8 @@ fn prove_step(step: &steps::Step, break_it: bool) -> Row {
         Ok(finding) => finding,
         Err(error) => {
             let failure = Some(format!("the solver: {error}"));
-            return Row { link, covered: String::new(), failure, time: Duration::ZERO };
+            let (time, coverage) = (Duration::ZERO, Coverage::default());
+            return Row { link, covered: String::new(), failure, time, coverage };
         }
     };
     let count = |verdict| finding.broken.iter().filter(|(_, one)| *one == verdict).count();
@@ -126,7 +141,7 @@ fn prove_step(step: &steps::Step, break_it: bool) -> Row {
         failure.extend(stale.map(|harmless| format!("listed as harmless, but not there: {}", harmless.what)));
     }
     let failure = (!failure.is_empty()).then(|| failure.join("\n"));
-    Row { link, covered, failure, time: finding.time }
+    Row { link, covered, failure, time: finding.time, coverage: Coverage::default() }
 }
 
 /// What is wrong with the verdict about a broken variant.
@@ -143,45 +158,100 @@ fn complaint(step: &steps::Step, broken: &Break, verdict: Verdict) -> Option<Str
 
 // --- the refinement ----------------------------------------------------------------------------------------------------
 
-fn explored(small: Small, arguments: &Arguments) -> Row {
-    let start = Instant::now();
-    let result = explore(small, arguments.depth, Duration::from_secs(arguments.explore_seconds));
-    let (covered, failure) = match result {
-        Ok(found) => {
-            let how = if found.is_complete { "all states that there are, after" } else { "all sequences of" };
-            let all = format!(
-                "{how} {} operations; {} states, {} transitions",
-                found.depth, found.states, found.transitions
-            );
-            (format!("{all}; {}", covered(&found.coverage)), None)
-        }
-        Err(failure) => (String::new(), Some(failure)),
-    };
-    Row { link: format!("explored: {}", small.name()), covered, failure, time: start.elapsed() }
+fn refinements() -> impl Iterator<Item = Refinement> {
+    let kinds = [Runs::Plain, Runs::Interrupted, Runs::WithTheorems];
+    let random = [Subject::Slots, Subject::System]
+        .into_iter()
+        .flat_map(move |subject| kinds.map(|kind| Refinement::Random(subject, kind)));
+    Small::ALL.into_iter().map(Refinement::Explored).chain(random)
 }
 
-fn random(subject: Subject, preempt_every: Option<u64>, check_theorems: bool, runs: u32, seed: u64) -> Row {
-    let start = Instant::now();
-    let plan = Plan { subject, runs, length: 120, seed, preempt_every, check_theorems };
-    let (covered, failure) = match random::run(plan) {
-        Ok(coverage) => (format!("{runs} runs; {}", covered(&coverage)), None),
-        Err(failure) => (String::new(), Some(failure)),
+impl Refinement {
+    fn name(self) -> String {
+        let (subject, runs) = match self {
+            Self::Explored(small) => return format!("explored: {}", small.name()),
+            Self::Random(subject, runs) => (subject, runs),
+        };
+        let how = match runs {
+            Runs::Plain => "",
+            Runs::Interrupted => ", interrupted at each preemption point",
+            Runs::WithTheorems => ", the theorems' invariants at the end",
+        };
+        format!("random: {subject:?}{how}")
+    }
+
+    fn check(&self, arguments: &Arguments) -> Row {
+        let start = Instant::now();
+        let result = match *self {
+            Self::Explored(small) => explored(small, arguments),
+            Self::Random(subject, runs) => random(subject, runs, arguments),
+        };
+        let (covered, failure, coverage) = match result {
+            Ok((how, coverage)) => (format!("{how}; {}", covered(&coverage)), None, coverage),
+            Err(failure) => (String::new(), Some(failure), Coverage::default()),
+        };
+        Row { link: self.name(), covered, failure, time: start.elapsed(), coverage }
+    }
+}
+
+fn explored(small: Small, arguments: &Arguments) -> Result<(String, Coverage), String> {
+    let found = explore(small, arguments.depth, Duration::from_secs(arguments.explore_seconds))?;
+    let how = if found.is_complete { "all states that there are, after" } else { "all sequences of" };
+    let Explored { depth, states, transitions, coverage, .. } = found;
+    Ok((format!("{how} {depth} operations; {states} states, {transitions} transitions"), coverage))
+}
+
+/// As many runs as are asked for. If time is limited they are made in pieces, of which each looks at the clock first.
+fn random(subject: Subject, kind: Runs, arguments: &Arguments) -> Result<(String, Coverage), String> {
+    const PIECE: u32 = 50;
+    let with_theorems = kind == Runs::WithTheorems;
+    let wanted = if with_theorems { arguments.runs / 30 } else { arguments.runs };
+    let end = arguments.random_seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let (mut coverage, mut done) = (Coverage::default(), 0);
+    let piece = if end.is_some() { PIECE } else { wanted };
+    while done < wanted && end.is_none_or(|end| Instant::now() < end) {
+        let plan = Plan {
+            subject,
+            runs: piece.min(wanted - done),
+            length: 120,
+            seed: arguments.seed + u64::from(with_theorems) + (u64::from(done) << 32),
+            preempt_every: (kind == Runs::Interrupted).then_some(1),
+            check_theorems: with_theorems,
+        };
+        coverage.add(&random::run(plan)?);
+        done += plan.runs;
+    }
+    Ok((format!("{done} runs"), coverage))
+}
+
+/// A row for each short way: how often it was gone in any of `rows`, and compared. One that was never gone holds nothing.
+fn short_ways(rows: &[Row]) -> Vec<Row> {
+    let mut all = Coverage::default();
+    rows.iter().for_each(|row| all.add(&row.coverage));
+    let row = |way: ShortWay| {
+        let count = all.short_ways.get(&way).copied().unwrap_or(0);
+        let differs =
+            rows.iter().filter_map(|row| row.failure.as_ref()).any(|failure| failure.contains(way.name()));
+        let failure = match (differs, count) {
+            (true, _) => Some("see above".to_owned()),
+            (false, 0) => Some("never gone".to_owned()),
+            _ => None,
+        };
+        Row {
+            link: format!("short way: {}", way.name()),
+            covered: format!("{count} times, against the general path in a copy"),
+            failure,
+            time: Duration::ZERO,
+            coverage: Coverage::default(),
+        }
     };
-    let how = match (preempt_every, check_theorems) {
-        (Some(_), _) => ", interrupted at each preemption point",
-        (None, true) => ", the theorems' invariants at the end",
-        (None, false) => "",
-    };
-    Row { link: format!("random: {subject:?}{how}"), covered, failure, time: start.elapsed() }
+    ShortWay::ALL.into_iter().map(row).collect()
 }
 
 fn covered(coverage: &Coverage) -> String {
     let mut text = format!("{} operations compared", coverage.compared);
     if coverage.interrupted > 0 {
         text += &format!(", {} of them interrupted", coverage.interrupted);
-    }
-    if coverage.both_ways > 0 {
-        text += &format!(", {} of them by the short way and by the general path", coverage.both_ways);
     }
     for (what, count) in &coverage.open {
         text += &format!("; not compared: {count} ({what})");
@@ -193,7 +263,7 @@ fn covered(coverage: &Coverage) -> String {
 
 fn print(rows: &[Row]) -> ExitCode {
     println!("| link | covered | result | s |\n|---|---|---|---:|");
-    for Row { link, covered, failure, time } in rows {
+    for Row { link, covered, failure, time, .. } in rows {
         let result = if failure.is_some() { "FAILED" } else { "holds" };
         println!("| {link} | {covered} | {result} | {:.0} |", time.as_secs_f64());
     }

@@ -5,9 +5,11 @@
 
 use keel_abi::{label, object, slot, syscall};
 use keel_check::explore::explore;
+use keel_check::lockstep::Coverage;
 use keel_check::random::{self, Plan, Subject};
 use keel_check::script::{Op, Step};
 use keel_check::stage::{self, Small, Stage};
+use keel_check::ways::ShortWay;
 use keel_kernel::host::world::DEPTH;
 use std::time::Duration;
 
@@ -25,9 +27,14 @@ fn small_systems_agree() {
 
 #[test]
 #[cfg_attr(miri, ignore)]
-fn both_ways_are_taken_and_agree() {
-    let found = explore(Small::Calls, 2, LONG).unwrap_or_else(|failure| panic!("{failure}"));
-    assert!(found.coverage.both_ways >= 50, "{} times", found.coverage.both_ways);
+fn short_ways_are_gone_and_agree_with_the_general_path() {
+    let mut coverage = Coverage::default();
+    for (small, depth) in [(Small::Calls, 2), (Small::Signals, 2), (Small::Interrupts, 2)] {
+        coverage.add(&explore(small, depth, LONG).unwrap_or_else(|failure| panic!("{failure}")).coverage);
+    }
+    for way in ShortWay::ALL {
+        assert!(coverage.short_ways.contains_key(&way), "never gone: {}", way.name());
+    }
 }
 
 #[test]

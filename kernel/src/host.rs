@@ -43,7 +43,7 @@ pub const TIMER_IRQ: Irq = Irq(27);
 pub const TIMER_KHZ: u64 = 16_000;
 
 /// The machine.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Host {
     /// The clock.
     now: Ticks,
@@ -69,8 +69,8 @@ pub struct Host {
     preempt_every: Option<u64>,
     /// Whether the kernel has to take the general path for everything.
     is_general: bool,
-    /// How often the kernel went the short way to its end.
-    short_ways: u64,
+    /// How often the kernel came to the end of its general path.
+    general_ends: u64,
     /// What runs.
     loaded: Option<Loaded>,
     /// Whose FPU registers are in the machine.
@@ -189,10 +189,19 @@ impl Host {
         self.is_general = true;
     }
 
-    /// How often the kernel went the short way to its end.
+    /// How often the kernel came to the end of its general path, where it loads who runs. A short way loads nobody, or
+    /// goes from one thread to another.
     #[must_use]
-    pub const fn short_ways(&self) -> u64 {
-        self.short_ways
+    pub const fn general_ends(&self) -> u64 {
+        self.general_ends
+    }
+
+    /// Whether another machine, on which the kernel took another way, is in the same state.
+    #[must_use]
+    pub fn is_as(&self, other: &Self) -> bool {
+        let same_ways =
+            Self { is_general: self.is_general, general_ends: self.general_ends, ..other.clone() };
+        *self == same_ways
     }
 
     /// What runs; none while idle.
@@ -232,6 +241,17 @@ impl Host {
     /// The lowest interrupt that gets through.
     fn deliverable(&self) -> Option<Irq> {
         self.pending.iter().copied().find(|irq| self.enabled.contains(irq) && !self.held.contains(irq))
+    }
+
+    /// `tcb` runs from now on.
+    fn load(&mut self, store: &Store<Self>, tcb: Ref<Tcb>, vspace: Option<(Ref<Table>, Asid)>) {
+        // Touched, so that the store checks that they are alive.
+        let flags = store[tcb].flags;
+        if let Some((root, _)) = vspace {
+            let _ = &store[root];
+        }
+        self.loaded = Some(Loaded { tcb, vspace });
+        self.fpu_owner = if flags & crate::object::tcb::FLAG_FPU_DISABLED == 0 { Some(tcb) } else { None };
     }
 
     /// The handling of `irq` ends.
@@ -441,13 +461,8 @@ impl Arch for Host {
     fn cleared(&mut self, _physical: PhysAddr, _bytes: u64) {}
 
     fn switch_to(&mut self, store: &mut Store<Self>, tcb: Ref<Tcb>, vspace: Option<(Ref<Table>, Asid)>) {
-        // Touched, so that the store checks that they are alive.
-        let flags = store[tcb].flags;
-        if let Some((root, _)) = vspace {
-            let _ = &store[root];
-        }
-        self.loaded = Some(Loaded { tcb, vspace });
-        self.fpu_owner = if flags & crate::object::tcb::FLAG_FPU_DISABLED == 0 { Some(tcb) } else { None };
+        self.general_ends += 1;
+        self.load(store, tcb, vspace);
     }
 
     fn switch_between(
@@ -457,8 +472,7 @@ impl Arch for Host {
         to: Ref<Tcb>,
         vspace: (Ref<Table>, Asid),
     ) {
-        self.short_ways += 1;
-        self.switch_to(store, to, Some(vspace));
+        self.load(store, to, Some(vspace));
     }
 
     fn allows_short_way(&self) -> bool {
@@ -466,6 +480,7 @@ impl Arch for Host {
     }
 
     fn switch_to_idle(&mut self, _store: &mut Store<Self>) {
+        self.general_ends += 1;
         self.loaded = None;
     }
 

@@ -63,7 +63,7 @@ pub enum Pending {
 }
 
 /// What belongs to one core.
-#[cfg_attr(any(test, feature = "host"), derive(Clone))]
+#[cfg_attr(any(test, feature = "host"), derive(Clone, PartialEq, Eq))]
 pub struct Core {
     /// The running thread; none when the core idles.
     pub current: Option<Ref<Tcb>>,

@@ -34,7 +34,7 @@ pub enum End {
 }
 
 /// The ends of a queue; both or none.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Queue {
     /// The head.
     first: Option<Ref<Tcb>>,
@@ -43,7 +43,7 @@ struct Queue {
 }
 
 /// The queues of a domain.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Domain {
     /// By priority.
     queues: [Queue; PRIORITIES],
@@ -54,7 +54,7 @@ struct Domain {
 }
 
 /// The ready queues of a core.
-#[cfg_attr(any(test, feature = "host"), derive(Clone))]
+#[cfg_attr(any(test, feature = "host"), derive(Clone, PartialEq, Eq))]
 pub struct ReadyQueues {
     /// By domain.
     domains: [Domain; DOMAINS],

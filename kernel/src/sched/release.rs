@@ -37,7 +37,7 @@ pub const MOST_RELEASES: u32 = 1;
 pub const NEVER: Ticks = Ticks(u64::MAX);
 
 /// The release queue of a core.
-#[cfg_attr(any(test, feature = "host"), derive(Clone))]
+#[cfg_attr(any(test, feature = "host"), derive(Clone, PartialEq, Eq))]
 pub struct ReleaseQueue {
     /// The tree.
     root: Option<Ref<Tcb>>,

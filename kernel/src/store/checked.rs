@@ -154,6 +154,29 @@ impl CheckedMemory {
         unsafe { self.pointer.as_ptr().wrapping_add(offset).cast::<u64>().read() }
     }
 
+    /// The words in which a memory of the same size and place differs, with the value here and there. Looking is no
+    /// access.
+    pub fn words_other_than(&self, other: &Self) -> impl Iterator<Item = (KernelAddr, u64, u64)> {
+        assert_eq!((self.layout, self.start), (other.layout, other.start), "memories of one machine");
+        let pages = (0..self.touched.len()).filter(|&page| {
+            (self.touched[page].get() || other.touched[page].get())
+                && self.page_bytes(page) != other.page_bytes(page)
+        });
+        let words = pages.flat_map(|page| (page * ALIGNMENT..(page + 1) * ALIGNMENT).step_by(8));
+        words.filter_map(|offset| {
+            let address = KernelAddr(self.start + offset as u64);
+            let (here, there) = (self.word(address), other.word(address));
+            (here != there).then_some((address, here, there))
+        })
+    }
+
+    /// Page `number` as bytes.
+    const fn page_bytes(&self, number: usize) -> &[u8] {
+        // SAFETY: in bounds of the allocation, which is initialised; references to it that are out are shared,
+        // because the store that owns `self` is borrowed.
+        unsafe { std::slice::from_raw_parts(self.page(number), ALIGNMENT) }
+    }
+
     /// The host's pointer to backed memory.
     fn at(&self, address: KernelAddr, bytes: u64) -> *mut u8 {
         assert!(self.is_backed(address, bytes), "{address:x?} (+{bytes:#x}) is not memory");
