@@ -7,6 +7,7 @@
 //! capabilities, the derivation tree as a list with flags, queues as balanced trees, what a reply object points to.
 
 mod inside;
+mod spaces;
 
 pub use inside::Inside;
 
@@ -32,6 +33,7 @@ use keel_spec::system::error::LookupFailure;
 use keel_spec::system::fault::Fault;
 use keel_spec::system::irq::Interrupts;
 use keel_spec::system::lookup::guard_word;
+use keel_spec::system::map::Mapping;
 use keel_spec::system::refill::{Budget, Refill};
 use keel_spec::system::registers::Registers;
 use keel_spec::system::schedule::{Decision, Queues};
@@ -57,6 +59,9 @@ pub fn abstraction(kernel: &mut Kernel<Host>) -> Result<System, NotCovered> {
         notifications: BTreeMap::new(),
         contexts: BTreeMap::new(),
         memory: BTreeMap::new(),
+        spaces: BTreeMap::new(),
+        pools: BTreeMap::new(),
+        paging: spaces::PAGING,
         interrupts: interrupts(kernel),
         ram: RAM_BASE.0..RAM_BASE.0 + (1 << RAM_BITS),
         current: kernel.core.current.map(object),
@@ -67,6 +72,7 @@ pub fn abstraction(kernel: &mut Kernel<Host>) -> Result<System, NotCovered> {
     capabilities(kernel, &survey, &mut system)?;
     threads(kernel, &survey, &mut system);
     others(kernel, &survey, &mut system)?;
+    spaces::spaces(kernel, &mut system);
     Ok(system)
 }
 
@@ -140,24 +146,25 @@ fn cap(x: &Concrete, cap: Cap) -> Result<authority::Cap<Concrete>, NotCovered> {
         Cap::IrqControl => all(Kind::IrqControl, Object::IrqControl),
         Cap::IrqHandler(irq) => all(Kind::IrqHandler, Object::Irq(u64::from(irq.0))),
         Cap::Zombie(_) => return Err(NotCovered("states in which something is being taken apart")),
-        Cap::Frame(c) => {
-            let rights = match c.rights {
-                VmRights::KernelOnly => Rights::default(),
-                VmRights::ReadOnly => Rights::READ,
-                VmRights::ReadWrite => Rights::READ_WRITE,
-            };
-            (Kind::Frame, Object::At(c.base.0), mapping(c.mapping), rights, 0)
-        }
+        Cap::Frame(c) => (Kind::Frame, Object::At(c.base.0), mapping(c.mapping), vm_rights(c.rights), 0),
         Cap::Table(c) => (Kind::Table, object(c.table), mapping(c.mapping), Rights::ALL, 0),
         Cap::VSpace(c) => (Kind::VSpace, object(c.root), u64::from(c.asid), Rights::ALL, 0),
-        Cap::AsidPool { pool, base } => (Kind::AsidPool, object(pool), u64::from(base), Rights::ALL, 0),
+        Cap::AsidPool { pool, .. } => all(Kind::AsidPool, object(pool)),
         Cap::Machine(_) => return Err(NotCovered("capabilities of one machine only")),
     };
     Ok(authority::Cap { kind, object, data, rights, watermark })
 }
 
 const fn mapping(mapping: keel_kernel::cap::Mapping) -> u64 {
-    (mapping.asid as u64) << 48 | mapping.address.0
+    Mapping { asid: mapping.asid as u64, address: mapping.address.0 }.word()
+}
+
+const fn vm_rights(rights: VmRights) -> Rights {
+    match rights {
+        VmRights::KernelOnly => Rights(0),
+        VmRights::ReadOnly => Rights::READ,
+        VmRights::ReadWrite => Rights::READ_WRITE,
+    }
 }
 
 fn rights_of(rights: KernelRights) -> Rights {

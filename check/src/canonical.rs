@@ -20,6 +20,7 @@ use keel_abi::aarch64::registers::{CAPABILITY, MESSAGE_INFO, REPLY, SEND_DESTINA
 use keel_abi::message::{MessageInfo, ipc_buffer};
 use keel_spec::algebra::{Algebra, Kind};
 use keel_spec::concrete::{Object, Slot};
+use keel_spec::system::map::Mapped;
 use keel_spec::system::{Activity, System};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -188,6 +189,7 @@ impl State<'_> {
         let mut objects: Vec<(u64, Object)> =
             writer.names.iter().map(|(object, name)| (*name, *object)).collect();
         objects.sort_unstable();
+        self.spaces(writer);
         for (name, object) in objects {
             writer.number(name);
             if system.threads.contains_key(&object) {
@@ -211,6 +213,28 @@ impl State<'_> {
             writer.words.extend(self.inside.more.get(&object).into_iter().flatten());
             let caller: Object = system.x.of(&system.authority.caller, &object);
             writer.object(caller);
+        }
+    }
+
+    /// What is mapped where.
+    fn spaces(&self, writer: &mut Writer) {
+        for (base, pool) in &self.system.pools {
+            writer.number(*base);
+            writer.object(*pool);
+        }
+        for (asid, space) in &self.system.spaces {
+            writer.number(*asid);
+            writer.object(space.root);
+            for (place, what) in &space.mapped {
+                writer.words.extend([place.level.into(), place.address]);
+                match *what {
+                    Mapped::Table(table) => writer.object(table),
+                    Mapped::Page { frame, rights, attributes } => {
+                        writer.object(frame);
+                        writer.words.extend([rights.0.into(), attributes]);
+                    }
+                }
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use crate::lockstep::{Coverage, Lockstep};
 use crate::random::{listing, message};
 use crate::script::{Op, Step};
 use crate::stage::{IRQS, Small};
+use keel_abi::aarch64::label as arch_label;
 use keel_abi::{label, object, slot, syscall};
 use keel_kernel::host::world::DEPTH;
 use keel_spec::system::fault::Fault;
@@ -320,6 +321,41 @@ fn ops(small: Small) -> Vec<Op> {
                 ops.push(cnode(label::CNODE_DELETE, &[at, DEPTH]));
             }
             ops.push(Op::plain(syscall::YIELD, 0, 0));
+        }
+        Small::Spaces => {
+            let [space, upper, lower, small, large, memory, pool, copy] = slots[..] else {
+                unreachable!("eight slots")
+            };
+            let make_pool = arch_label::ASID_CONTROL_MAKE_POOL;
+            ops.push(Op::invoke(slot::ASID_CONTROL, make_pool, &[pool, DEPTH], &[memory, root]));
+            for from in [slot::INIT_ASID_POOL, pool] {
+                ops.push(Op::invoke(from, arch_label::ASID_POOL_ASSIGN, &[], &[space]));
+            }
+            // In the root task's space there are tables of all levels at the beginning, in the other one none.
+            let (low, high) = (0x20_0000, 1 << 30);
+            for (table, address) in [(upper, low), (lower, low), (upper, high), (lower, high)] {
+                for to in [space, slot::INIT_VSPACE] {
+                    ops.push(Op::invoke(table, arch_label::PAGE_TABLE_MAP, &[address, 0], &[to]));
+                }
+            }
+            for frame in [small, large, copy] {
+                for (to, address) in [(space, high), (slot::INIT_VSPACE, high), (slot::INIT_VSPACE, low)] {
+                    ops.push(Op::invoke(frame, arch_label::PAGE_MAP, &[address, 3, 0], &[to]));
+                }
+                ops.push(Op::invoke(frame, arch_label::PAGE_MAP, &[low, 2, 5], &[slot::INIT_VSPACE]));
+                ops.push(Op::invoke(frame, arch_label::PAGE_UNMAP, &[], &[]));
+                ops.push(Op::invoke(frame, arch_label::PAGE_GET_ADDRESS, &[], &[]));
+            }
+            for table in [upper, lower] {
+                ops.push(Op::invoke(table, arch_label::PAGE_TABLE_UNMAP, &[], &[]));
+            }
+            for from in [small, large, upper, space] {
+                ops.push(cnode(label::CNODE_COPY, &[copy, DEPTH, from, DEPTH, 15]));
+            }
+            for at in [space, upper, small, large, pool, copy] {
+                ops.push(cnode(label::CNODE_DELETE, &[at, DEPTH]));
+            }
+            ops.push(cnode(label::CNODE_REVOKE, &[memory, DEPTH]));
         }
         Small::Signals => {
             let [thread, notification, context, endpoint, reply] = slots[..] else {

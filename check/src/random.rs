@@ -5,6 +5,7 @@
 use crate::lockstep::{Coverage, Lockstep};
 use crate::script::{Op, Step};
 use crate::stage;
+use keel_abi::aarch64::{label as arch_label, object as arch_object};
 use keel_abi::{label, object, slot, syscall};
 use keel_kernel::host::world::DEPTH;
 use keel_spec::system::fault::Fault;
@@ -130,6 +131,7 @@ fn step(subject: Subject, slots: &[u64]) -> BoxedStrategy<Step> {
         36 => any_op.prop_map(Step::from),
         8 => thread_op(slots).prop_map(Step::from),
         3 => irq_op(slots).prop_map(Step::from),
+        6 => paging_op(slots).prop_map(Step::from),
         3 => irq.prop_map(Step::Interrupt),
         2 => interrupted,
         1 => exception,
@@ -203,6 +205,46 @@ fn irq_op(slots: &[u64]) -> BoxedStrategy<Op> {
     let handler = (any.clone(), select(labels), any)
         .prop_map(|(handler, label, cap)| Op::invoke(handler, label, &[], &[cap]));
     prop_oneof![1 => issue, 3 => handler].boxed()
+}
+
+/// Operations on frames, tables, address spaces and their identifiers.
+fn paging_op(slots: &[u64]) -> BoxedStrategy<Op> {
+    let (any, root) = (select(slots.to_vec()), slot::INIT_CNODE);
+    let space = prop_oneof![2 => Just(slot::INIT_VSPACE), 1 => any.clone()];
+    let gib: u64 = 1 << 30;
+    let near =
+        vec![0x1_0000, 0x40_0000, 0x40_1000, 0x60_0000, gib, 1 << 39, 0x7fff_ffff_f000, 1 << 47, 0x800];
+    let address = select(near);
+    let map = (any.clone(), address.clone(), 0..4_u64, 0..9_u64, space.clone()).prop_map(
+        |(frame, address, rights, attributes, space)| {
+            Op::invoke(frame, arch_label::PAGE_MAP, &[address, rights, attributes], &[space])
+        },
+    );
+    let table = (any.clone(), address, space).prop_map(|(table, address, space)| {
+        Op::invoke(table, arch_label::PAGE_TABLE_MAP, &[address, 0], &[space])
+    });
+    let labels = vec![arch_label::PAGE_UNMAP, arch_label::PAGE_TABLE_UNMAP, arch_label::PAGE_GET_ADDRESS];
+    let other = (any.clone(), select(labels)).prop_map(|(cap, label)| Op::invoke(cap, label, &[], &[]));
+    let pool = prop_oneof![1 => Just(slot::INIT_ASID_POOL), 1 => any.clone()];
+    let assign = (pool, any.clone())
+        .prop_map(|(pool, root)| Op::invoke(pool, arch_label::ASID_POOL_ASSIGN, &[], &[root]));
+    let empty = select(slots[slots.len() - 8..].to_vec());
+    let make = (any.clone(), empty.clone()).prop_map(move |(untyped, to)| {
+        let words = [to, DEPTH];
+        Op::invoke(slot::ASID_CONTROL, arch_label::ASID_CONTROL_MAKE_POOL, &words, &[untyped, root])
+    });
+    let page = u64::from(arch_object::SMALL_PAGE_BITS);
+    let kinds = vec![
+        (object::UNTYPED, page),
+        (arch_object::SMALL_PAGE, 0),
+        (arch_object::LARGE_PAGE, 0),
+        (arch_object::PAGE_TABLE, 0),
+        (arch_object::VSPACE, 0),
+    ];
+    let retype = (any, select(kinds), empty).prop_map(move |(untyped, (kind, bits), to)| {
+        Op::invoke(untyped, label::UNTYPED_RETYPE, &[kind, bits, 0, 0, to, 1], &[root])
+    });
+    prop_oneof![6 => map, 4 => table, 3 => other, 2 => assign, 1 => make, 1 => retype].boxed()
 }
 
 /// Any operation. Mostly such as make sense somewhere.
@@ -313,7 +355,7 @@ fn op(subject: Subject, slots: &[u64]) -> BoxedStrategy<Op> {
         });
     let anything = (
         any.clone(),
-        0..45_u64,
+        0..58_u64,
         prop::collection::vec(select(vec![0, 1, 2, 4, 63, 64, 200, 1 << 40]), 0..9),
         prop::collection::vec(any, 0..4),
     )

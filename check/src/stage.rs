@@ -50,7 +50,13 @@ pub fn large() -> Stage {
     world.make(object::CAP_TABLE, 2);
     world.untyped(12);
     world.untyped(8);
-    world.make(arch_object::SMALL_PAGE, 0);
+    for kind in [arch_object::SMALL_PAGE, arch_object::SMALL_PAGE, arch_object::VSPACE] {
+        world.make(kind, 0);
+    }
+    for _ in 0..3 {
+        world.make(arch_object::PAGE_TABLE, 0);
+    }
+    device_page(&mut world);
     let end = world.free_slot() + SPARE;
     lower_root_task(&mut world);
     Stage { world, slots: (first + 1..end).collect() }
@@ -88,11 +94,14 @@ pub enum Small {
     Interrupts,
     /// Two threads that call a server, which has no time of its own: contexts that travel, and the short way.
     Calls,
+    /// The root of an address space, tables, a frame and a larger one, memory for a pool of identifiers: what is mapped
+    /// where, and what is left of it when something goes.
+    Spaces,
 }
 
 impl Small {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Derivation,
         Self::Memory,
         Self::Containers,
@@ -101,6 +110,7 @@ impl Small {
         Self::Calls,
         Self::Faults,
         Self::Interrupts,
+        Self::Spaces,
     ];
 
     /// Its name in words.
@@ -113,6 +123,7 @@ impl Small {
             Self::Rendezvous => "rendezvous",
             Self::Signals => "signals",
             Self::Calls => "calls",
+            Self::Spaces => "spaces",
             Self::Faults => "faults",
             Self::Interrupts => "interrupts",
         }
@@ -172,10 +183,26 @@ impl Small {
                 let badged = world.mint(endpoint, 15, 7);
                 vec![endpoint, badged, server.cap, server.reply, other.cap, other.reply, server.sched_context]
             }
+            Self::Spaces => {
+                let mut make = |kind| world.make(kind, 0);
+                let (root, upper, lower) =
+                    (make(arch_object::VSPACE), make(arch_object::PAGE_TABLE), make(arch_object::PAGE_TABLE));
+                let small = make(arch_object::SMALL_PAGE);
+                let (large, memory) = (device_page(&mut world), world.untyped(12));
+                vec![root, upper, lower, small, large, memory, spare(&mut world), spare(&mut world)]
+            }
         };
         lower_root_task(&mut world);
         Stage { world, slots }
     }
+}
+
+/// A page of 2 MiB, of a device: in main memory there is no room for one.
+fn device_page(world: &mut World) -> u64 {
+    let (devices, page) = (world.devices, world.free_slot());
+    let words = [arch_object::LARGE_PAGE, 0, 0, 0, page, 1];
+    world.must(devices, label::UNTYPED_RETYPE, &words, &[slot::INIT_CNODE]);
+    page
 }
 
 /// The handler of an interrupt, which signals a notification.

@@ -5,6 +5,7 @@
 use keel_spec::algebra::{Algebra, Kind, Rights};
 use keel_spec::concrete::{Object, Slot};
 use keel_spec::system::domain::Domains;
+use keel_spec::system::map::Space;
 use keel_spec::system::schedule::Queues;
 use keel_spec::system::time::Clock;
 use keel_spec::system::{Activity, Context, Endpoint, Notification, Sending, System, Thread};
@@ -47,6 +48,10 @@ pub struct View {
     pub callers: BTreeMap<Object, Object>,
     /// Who runs, whose time passes, and who else is ready or waits for time.
     pub turn: Turn,
+    /// The address spaces, by identifier.
+    pub spaces: BTreeMap<u64, Space>,
+    /// The pools of identifiers.
+    pub pools: BTreeMap<u64, Object>,
     /// The interrupts that wait for their acknowledgement.
     pub held: BTreeMap<u64, ()>,
     /// The words of all IPC buffers that are not 0.
@@ -111,6 +116,8 @@ impl View {
             contexts: system.contexts.clone(),
             callers: callers.filter(|(_, caller)| *caller != Object::None).collect(),
             turn: Turn::of(system),
+            spaces: system.spaces.clone(),
+            pools: system.pools.clone(),
             held: system.interrupts.held.iter().map(|irq| (*irq, ())).collect(),
             memory: memory.filter(|(_, word)| *word != 0).collect(),
         }
@@ -128,6 +135,8 @@ impl View {
         compare("caller of", &kernel.callers, &specification.callers, &mut lines);
         let turn = |of: &Self| BTreeMap::from([("the processor", of.turn.clone())]);
         compare("at", &turn(kernel), &turn(specification), &mut lines);
+        compare("address space", &kernel.spaces, &specification.spaces, &mut lines);
+        compare("pool of identifiers", &kernel.pools, &specification.pools, &mut lines);
         compare("held interrupt", &kernel.held, &specification.held, &mut lines);
         compare("word of memory", &kernel.memory, &specification.memory, &mut lines);
         lines

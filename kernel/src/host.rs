@@ -233,6 +233,20 @@ impl Host {
         String::from_utf8_lossy(&self.console).into_owned()
     }
 
+    /// The attributes of a page's entry, as a mask of those that Map may give.
+    pub const ATTRIBUTES: u64 = ENTRY_ATTRIBUTES_MASK;
+
+    /// What the entry of a page allows, and its attributes.
+    #[must_use]
+    pub const fn page_settings(entry: u64) -> (VmRights, u64) {
+        let rights = match entry >> ENTRY_RIGHTS_SHIFT & ENTRY_RIGHTS_MASK {
+            bits if bits == VmRights::ReadWrite as u64 => VmRights::ReadWrite,
+            bits if bits == VmRights::ReadOnly as u64 => VmRights::ReadOnly,
+            _ => VmRights::KernelOnly,
+        };
+        (rights, entry >> ENTRY_ATTRIBUTES_SHIFT & ENTRY_ATTRIBUTES_MASK)
+    }
+
     /// Whether the deadline has come.
     fn timer_is_due(&self) -> bool {
         self.deadline.is_some_and(|deadline| deadline <= self.now)

@@ -17,7 +17,7 @@
 //! | file | steps |
 //! |---|---|
 //! | [`mod@derive`] | copy, mint, move, mutate, exchange |
-//! | [`memory`] | reset and retype of untyped memory, making interrupt handlers |
+//! | [`memory`] | reset and retype of untyped memory, making interrupt handlers, what is mapped where |
 //! | [`delete`] | removing a capability, taking an object apart, revoking |
 //! | [`message`] | a capability in a message, a call and its one answer |
 

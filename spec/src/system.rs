@@ -21,11 +21,13 @@
 //! | [`time`], [`refill`] | whose time passes, and how it comes back (`scheduling.md` §2) |
 //! | [`domain`] | who may run at all (`scheduling.md` §7) |
 //! | [`cnode`], [`untyped`], [`tcb`], [`registers`], [`spaces`], [`sched_context`], [`sched_control`] | invocations, with their errors in order |
+//! | [`map`], [`frame`], [`table`], [`asid`] | what is mapped where in address spaces, and by whom (`memory.md`) |
 //! | [`irq`] | interrupts, as invocations and as signals |
 //! | [`destroy`] | what happens when the last capability to an object goes (`semantics.md` §4) |
 //!
 //! What is not written yet says so by [`NotCovered`].
 
+pub mod asid;
 pub mod call;
 pub mod cnode;
 pub mod destroy;
@@ -33,8 +35,10 @@ pub mod domain;
 pub mod endpoint;
 pub mod error;
 pub mod fault;
+pub mod frame;
 pub mod irq;
 pub mod lookup;
+pub mod map;
 pub mod notification;
 pub mod refill;
 pub mod registers;
@@ -43,6 +47,7 @@ pub mod sched_context;
 pub mod sched_control;
 pub mod schedule;
 pub mod spaces;
+pub mod table;
 pub mod tcb;
 pub mod time;
 pub mod transfer;
@@ -54,6 +59,7 @@ use crate::concrete::{Concrete, Object, Slot};
 use domain::Domains;
 use fault::Fault;
 use irq::Interrupts;
+use map::{Paging, Space};
 use refill::Budget;
 use registers::Registers;
 use schedule::Queues;
@@ -185,6 +191,12 @@ pub struct System {
     pub contexts: BTreeMap<Object, Context>,
     /// What user level has in its memory, word by word, as far as it matters here: the IPC buffers.
     pub memory: BTreeMap<u64, u64>,
+    /// The address spaces, by identifier.
+    pub spaces: BTreeMap<u64, Space>,
+    /// The pools of identifiers, by the first of each.
+    pub pools: BTreeMap<u64, Object>,
+    /// What address spaces are like on this machine.
+    pub paging: Paging,
     /// The machine's interrupts.
     pub interrupts: Interrupts,
     /// Where ordinary memory is; the rest is devices'.

@@ -6,7 +6,7 @@
 //! derived any more is *reset*: all of it is free again. A retype is a reset where possible, and then one
 //! [`Authority::create`] for each object.
 
-use super::{Authority, Cap, Outcome, Refusal};
+use super::{Authority, Cap, Outcome, Refusal, one_of};
 use crate::algebra::{Algebra, Kind, Rights};
 
 impl<A: Algebra> Authority<A> {
@@ -56,7 +56,9 @@ impl<A: Algebra> Authority<A> {
             watermark: x.number(0),
         };
         self.write(x, target, cap);
-        self.plant(x, target, untyped, x.truth(true));
+        // Of pools of identifiers there are copies, but none derived from another.
+        let is_original = x.not(x.same_kind(kind, &x.kind(Kind::AsidPool)));
+        self.plant(x, target, untyped, is_original);
         Ok(object)
     }
 
@@ -76,6 +78,17 @@ impl<A: Algebra> Authority<A> {
         let cap = Cap { kind, object: handler.clone(), data: x.no_data(), rights, watermark: nothing };
         self.write(x, target, cap);
         self.plant(x, target, control, x.truth(true));
+        Ok(())
+    }
+
+    /// Notes in the capability in `slot` where its frame or its table is mapped, or which identifier its address space
+    /// has. No `data` is for nowhere.
+    pub fn map(&mut self, x: &A, slot: &A::Slot, data: &A::Data) -> Outcome {
+        let cap = self.cap(x, slot);
+        if x.decide(x.not(one_of(x, &cap.kind, &[Kind::Frame, Kind::Table, Kind::VSpace]))) {
+            return Err(Refusal::Illegal);
+        }
+        self.write(x, slot, Cap { data: data.clone(), ..cap });
         Ok(())
     }
 

@@ -158,9 +158,12 @@ impl System {
             Kind::Null | Kind::Zombie | Kind::Endpoint | Kind::Notification => {
                 Err(Error::InvalidCapability(0))
             }
-            Kind::Frame | Kind::Table | Kind::VSpace | Kind::AsidPool => {
-                Err(NotCovered("address spaces").into())
-            }
+            Kind::Frame => self.invoke_frame(message),
+            Kind::Table => self.invoke_table(message),
+            // Its operations are those of the machine's caches, and the specification's machine has none.
+            Kind::VSpace => Err(Error::IllegalOperation),
+            Kind::AsidPool => self.invoke_asid_pool(cap.object, message),
+            Kind::Authority if cap.object == Object::Asids => self.invoke_asid_control(message),
             Kind::IrqControl => self.invoke_irq_control(message),
             Kind::IrqHandler => match cap.object {
                 Object::Irq(irq) => self.invoke_irq_handler(irq, message),

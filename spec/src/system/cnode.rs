@@ -126,7 +126,7 @@ impl System {
 }
 
 /// The rights of the interface's rights word.
-const fn rights_of(word: u64) -> Rights {
+pub(super) const fn rights_of(word: u64) -> Rights {
     Rights((word & 15) as u8)
 }
 

@@ -14,8 +14,12 @@ impl System {
         while let Some(&slot) = work.last() {
             let cap = self.cap(&slot);
             let is_last = !self.has_other(slot, cap.object);
+            if cap.kind == Kind::Frame {
+                // Not only the last one: a frame is mapped on behalf of one capability.
+                self.unmap(&cap);
+            }
             if cap.kind != Kind::Null && is_last {
-                self.before_death(&cap)?;
+                self.before_death(&cap);
             }
             match self.authority.delete(&self.x, &slot) {
                 Progress::Done => drop(work.pop()),
@@ -42,7 +46,8 @@ impl System {
         Ok(())
     }
 
-    fn has_other(&self, slot: Slot, object: Object) -> bool {
+    /// Whether another slot than `slot` has a capability to `object`.
+    pub(super) fn has_other(&self, slot: Slot, object: Object) -> bool {
         let is_other = |other: &Slot| {
             let cap = self.cap(other);
             *other != slot && cap.kind != Kind::Null && cap.object == object
@@ -51,7 +56,7 @@ impl System {
     }
 
     /// The last capability to an object goes: whoever has to do with it is told.
-    fn before_death(&mut self, cap: &super::Cap) -> Result<(), NotCovered> {
+    fn before_death(&mut self, cap: &super::Cap) {
         let object = cap.object;
         match cap.kind {
             Kind::Endpoint => {
@@ -93,12 +98,11 @@ impl System {
                     self.take_context(context);
                 }
             }
-            Kind::AsidPool | Kind::VSpace | Kind::Table => {
-                return Err(NotCovered("the death of address spaces"));
-            }
+            Kind::Table => self.unmap(cap),
+            Kind::VSpace => self.end_space(cap),
+            Kind::AsidPool => self.end_pool(object),
             _ => {}
         }
-        Ok(())
     }
 
     fn after_death(&mut self, object: Object) {

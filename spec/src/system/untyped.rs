@@ -5,7 +5,7 @@
 use super::call::{Answer, Message};
 use super::error::{Error, LookupFailure};
 use super::{Context, Endpoint, Notification, SLOT_BITS, System, Thread};
-use crate::algebra::{Kind, Rights};
+use crate::algebra::{Algebra, Kind, Rights};
 use crate::concrete::{Object, Slot};
 use keel_abi::aarch64::object as arch_object;
 use keel_abi::object;
@@ -72,6 +72,13 @@ impl System {
         Ok((node.object, first, count))
     }
 
+    /// A new frame is all zeroes.
+    fn clear_memory(&mut self, frame: Object) {
+        let start: u64 = self.x.of(&self.authority.start, &frame);
+        let range = start..start + self.bytes(frame);
+        self.memory.retain(|address, _| !range.contains(address));
+    }
+
     /// What a new object is doing.
     fn begin(&mut self, kind: Kind, object: Object) {
         match kind {
@@ -82,6 +89,7 @@ impl System {
             Kind::Endpoint => drop(self.endpoints.insert(object, Endpoint::default())),
             Kind::Notification => drop(self.notifications.insert(object, Notification::default())),
             Kind::SchedContext => drop(self.contexts.insert(object, Context::default())),
+            Kind::Frame => self.clear_memory(object),
             _ => {}
         }
     }

@@ -19,6 +19,7 @@ pub const ALL: &[(&str, Statement)] = &[
     ("a_new_object_gets_memory_that_was_free", a_new_object_gets_memory_that_was_free),
     ("the_first_capability_to_an_object_is_original", the_first_capability_to_an_object_is_original),
     ("a_moved_capability_stays_what_it_was", a_moved_capability_stays_what_it_was),
+    ("a_mapped_capability_knows_where", a_mapped_capability_knows_where),
     ("deletion_makes_progress", deletion_makes_progress),
     ("after_a_reset_all_memory_is_free", after_a_reset_all_memory_is_free),
     ("a_receiver_receives", a_receiver_receives),
@@ -110,7 +111,7 @@ pub fn a_new_object_gets_memory_that_was_free(change: &Change<'_>, _: &[SExpr], 
     x.and(x.same_data(&bytes, &asked), is_there)
 }
 
-/// From the first capability to an object others are derived.
+/// From the first capability to an object others are derived; not from that to a pool of identifiers.
 pub fn the_first_capability_to_an_object_is_original(
     change: &Change<'_>,
     slots: &[SExpr],
@@ -120,7 +121,9 @@ pub fn the_first_capability_to_an_object_is_original(
     let names_it = |made| {
         x.and(x.not(after.is_empty(x, &slots[0])), x.same_object(&x.at(&after.object, &slots[0]), &made))
     };
-    done.made.map_or(x.truth(true), |made| x.implies(names_it(made), x.at(&after.original, &slots[0])))
+    let is_pool = after.is(x, &slots[0], Kind::AsidPool);
+    let is_right = x.same_data(&x.at(&after.original, &slots[0]), &x.not(is_pool));
+    done.made.map_or(x.truth(true), |made| x.implies(names_it(made), is_right))
 }
 
 /// A capability that is moved stays what it was, and original if it was; a CNode gets the guard that was asked for.
@@ -133,6 +136,13 @@ pub fn a_moved_capability_stays_what_it_was(change: &Change<'_>, _: &[SExpr], _:
         let same_place = x.same_data(&x.at(&before.original, from), &x.at(&after.original, to));
         x.and(so_far, x.and(same_place, same(x, &Cap { data, ..was }, &is)))
     })
+}
+
+/// A capability that is mapped knows where, and is otherwise as it was.
+pub fn a_mapped_capability_knows_where(change: &Change<'_>, _: &[SExpr], _: &[SExpr]) -> SExpr {
+    let Change { x, before, after, done, .. } = change;
+    let Some((slot, data)) = done.mapped else { return x.truth(true) };
+    same(x, &Cap { data, ..before.cap(x, &slot) }, &after.cap(x, &slot))
 }
 
 /// A step of deleting gets on: it empties the slot, or makes a zombie of a capability that was none, or finds something

@@ -51,6 +51,8 @@ pub struct Done {
     pub progress: Option<(SExpr, Progress<SExpr>)>,
     /// An untyped that was reset.
     pub reset: Option<SExpr>,
+    /// A slot whose capability was mapped, and where.
+    pub mapped: Option<(SExpr, SExpr)>,
 }
 
 /// What there is to refuse a step for.
@@ -103,6 +105,7 @@ pub const ALL: &[Step] = &[
     Step { name: "reset", run: reset },
     Step { name: "create", run: create },
     Step { name: "issue", run: issue },
+    Step { name: "map", run: map },
     Step { name: "delete", run: delete },
     Step { name: "collapse", run: collapse },
     Step { name: "revoke", run: revoke },
@@ -298,6 +301,19 @@ fn issue(x: &Symbolic, s: &mut Authority<Symbolic>) -> Done {
         objects: vec![handler],
         made: success.then_some(handler),
         refusal: Some(Refusal { reasons, blocks: None }),
+        ..Done::default()
+    }
+}
+
+fn map(x: &Symbolic, s: &mut Authority<Symbolic>) -> Done {
+    let (slot, place) = (slot(x), x.any_data());
+    let can_be_mapped = one_of(x, &s.cap(x, &slot).kind, &[Kind::Frame, Kind::Table, Kind::VSpace]);
+    let success = s.map(x, &slot, &place).is_ok();
+    Done {
+        success,
+        slots: vec![slot],
+        refusal: Some(Refusal { reasons: vec![x.not(can_be_mapped)], blocks: None }),
+        mapped: success.then_some((slot, place)),
         ..Done::default()
     }
 }
