@@ -122,7 +122,8 @@ impl Exploration {
 }
 
 /// Everything that can happen in a small system, with all small arguments.
-fn steps(small: Small) -> Vec<Step> {
+#[must_use]
+pub fn steps(small: Small) -> Vec<Step> {
     let mut steps: Vec<Step> = ops(small).into_iter().map(Step::from).collect();
     match small {
         Small::Faults => {

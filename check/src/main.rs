@@ -35,9 +35,9 @@ struct Arguments {
     /// The seed of the random runs
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Only the links with this text in their names
-    #[arg(long, default_value = "")]
-    only: String,
+    /// Only the links with one of these texts in their names
+    #[arg(long)]
+    only: Vec<String>,
     /// Only prove: do not break steps on purpose
     #[arg(long)]
     no_breaks: bool,
@@ -71,9 +71,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     // A panic of the kernel is a finding, reported with the script that leads to it.
     std::panic::set_hook(Box::new(|_| {}));
-    let steps: Vec<_> = steps::ALL.iter().filter(|step| link(step).contains(&arguments.only)).collect();
+    let is_wanted =
+        |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|text| name.contains(text));
+    let steps: Vec<_> = steps::ALL.iter().filter(|step| is_wanted(&link(step))).collect();
     let mut rows = in_parallel(&steps, |step| prove_step(step, !arguments.no_breaks));
-    let links: Vec<_> = refinements().filter(|link| link.name().contains(&arguments.only)).collect();
+    let links: Vec<_> = refinements().filter(|link| is_wanted(&link.name())).collect();
     let mut refined = in_parallel(&links, |link| link.check(&arguments));
     if !links.is_empty() {
         refined.extend(short_ways(&refined));

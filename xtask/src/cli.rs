@@ -228,14 +228,39 @@ pub(crate) struct Paths {
 #[command(after_help = "\
 Examples:
   cargo xtask check                        what takes minutes
-  cargo xtask check --deep                 what takes hours")]
+  cargo xtask check --deep                 the whole chain, in an hour
+  cargo xtask check --deep --minutes 600   in a night
+  cargo xtask check --deep --only fuzzed   one link of it")]
 pub(crate) struct Check {
     /// Minutes (the default)
     #[arg(long, conflicts_with = "deep")]
     quick: bool,
-    /// Hours
+    /// As long as is said; also fuzzing, Miri and mutants. Installs what it needs
     #[arg(long)]
     pub(crate) deep: bool,
+    /// How long, building and theorems aside
+    #[arg(long, value_name = "MINUTES", default_value_t = 60, requires = "deep")]
+    pub(crate) minutes: u64,
+    /// Only this link; may be repeated
+    #[arg(long, value_name = "LINK", requires = "deep")]
+    pub(crate) only: Vec<Link>,
+}
+
+/// A link of the chain that ties the kernel to its theorems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Link {
+    /// What the specification says is sound
+    Theorems,
+    /// All operations in small systems
+    Explored,
+    /// Long random runs
+    Random,
+    /// Operations from bytes, by coverage
+    Fuzzed,
+    /// Rules of aliasing and initialisation
+    Miri,
+    /// Changed kernels are noticed
+    Mutants,
 }
 
 /// Count lines of code and unsafe blocks, per crate

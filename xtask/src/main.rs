@@ -30,6 +30,7 @@ mod check;
 mod ci;
 mod cli;
 mod console;
+mod deep;
 mod device_tree;
 mod elf;
 mod fuzz;
