@@ -32,6 +32,10 @@
 //!
 //! A record is five words of 8 bytes, little-endian as all machines are here: the address, the kind ([`kind`]) and
 //! three words that the kind gives a meaning.
+//!
+//! An address alone does not say whether a mark is the last thing before a loop or the first thing in it. So the kernel is
+//! built a second time for the analysis, with `KEEL_VISIBLE_MARKS` set: there each mark is an instruction that does nothing
+//! ([`PLACE`]). The analysis checks that the two kernels have the same code otherwise, and takes the marks from the second.
 
 #![no_std]
 
@@ -150,6 +154,9 @@ pub const MAX_HEIGHT: u64 = 39;
 /// Bits of a factor.
 const FACTOR_BITS: u32 = 12;
 
+/// Instructions of a mark: none, or one that does nothing.
+pub const PLACE: usize = option_env!("KEEL_VISIBLE_MARKS").is_some() as usize;
+
 /// Emits a record.
 macro_rules! record {
     ($kind:expr, $first:expr, $second:expr, $third:expr) => {
@@ -157,11 +164,12 @@ macro_rules! record {
         // SAFETY: there is no instruction, only data in a section that is not loaded.
         unsafe {
             core::arch::asm!(
-                ".pushsection .keel.bounds,\"\"\n.8byte 2f,{},{},{},{}\n.popsection\n2:",
+                ".pushsection .keel.bounds,\"\"\n.8byte 2f,{},{},{},{}\n.popsection\n2:\n.rept {}\nnop\n.endr",
                 const $kind,
                 const $first,
                 const $second,
                 const $third,
+                const PLACE,
                 options(nomem, nostack, preserves_flags)
             );
         }
@@ -216,6 +224,18 @@ pub const fn bound(constant: u64, factors: u64, of: Values) -> u64 {
     bound
 }
 
+/// An identifier for a place in the source.
+#[must_use]
+pub const fn place(file: &str, line: u32, column: u32) -> u64 {
+    // FNV-1a.
+    let (mut hash, mut index) = (0xcbf2_9ce4_8422_2325, 0);
+    while index < file.len() {
+        hash = (hash ^ file.as_bytes()[index] as u64).wrapping_mul(0x100_0000_01b3);
+        index += 1;
+    }
+    hash << 28 | (line as u64) << 12 | column as u64
+}
+
 /// Says how many rounds the following loop has at most: a constant, or `levels`, `words`, `caps`, `objects` or `height`.
 #[macro_export]
 macro_rules! at_most {
@@ -225,7 +245,7 @@ macro_rules! at_most {
     (objects) => { $crate::at_most!(@ 0, 1 << 36) };
     (height) => { $crate::at_most!(@ 0, 1 << 48) };
     (@ $constant:expr, $factors:expr) => {
-        $crate::Rounds::<{ (line!() as u64) << 16 | column!() as u64 }, { $constant }, { $factors }>::begin()
+        $crate::Rounds::<{ $crate::place(file!(), line!(), column!()) }, { $constant }, { $factors }>::begin()
     };
     ($constant:expr) => { $crate::at_most!(@ $constant as u64, 0) };
 }

@@ -8,7 +8,7 @@
 mod aarch64;
 mod riscv64;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use object::Architecture;
 
 /// Where control goes from an instruction.
@@ -58,6 +58,8 @@ pub struct Instruction {
     pub stack: Stack,
     /// A constant that becomes the third argument of a call.
     pub length: Length,
+    /// Whether it does nothing.
+    pub is_idle: bool,
 }
 
 /// What an instruction does to the register of a function's third argument: the length, where memory is copied or filled.
@@ -71,13 +73,25 @@ pub enum Length {
     Unknown,
 }
 
-/// The instruction at `address`, of which `code` begins with the bytes.
-pub fn decode(architecture: Architecture, address: u64, code: &[u8]) -> Result<Instruction> {
-    match architecture {
-        Architecture::Aarch64 => aarch64::decode(address, code),
-        Architecture::Riscv64 => riscv64::decode(address, code),
+/// The instructions of a function, which begins at `start`.
+pub fn decode(architecture: Architecture, start: u64, code: &[u8]) -> Result<Vec<Instruction>> {
+    let decode = match architecture {
+        Architecture::Aarch64 => aarch64::decode,
+        Architecture::Riscv64 => riscv64::decode,
         other => bail!("no decoder for {other:?}"),
+    };
+    let mut instructions = Vec::new();
+    let mut at = 0;
+    while at < code.len() {
+        let address = start + at as u64;
+        let instruction = decode(address, &code[at..]).with_context(|| format!("at {address:#x}"))?;
+        at += instruction.bytes as usize;
+        instructions.push(instruction);
     }
+    if architecture == Architecture::Riscv64 {
+        riscv64::join(&mut instructions, start, code)?;
+    }
+    Ok(instructions)
 }
 
 /// The `bits` low bits of `value`, with their sign, as a number to be added to an address.

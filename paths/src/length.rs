@@ -233,8 +233,6 @@ pub struct Evaluation<'a, 'i> {
     known: HashMap<(usize, Option<u64>, State), Summary>,
     /// Functions under evaluation.
     active: Vec<usize>,
-    /// The loops under evaluation, of these functions.
-    loops: Vec<(usize, BTreeSet<usize>)>,
     /// The longest round of the loops that share a counter, and how many it allows.
     shared: BTreeMap<u64, (u64, Path)>,
     /// The deepest stacks.
@@ -251,7 +249,6 @@ impl<'a, 'i> Evaluation<'a, 'i> {
             live: vec![BTreeSet::new(); program.functions.len()],
             known: HashMap::new(),
             active: Vec::new(),
-            loops: Vec::new(),
             shared: BTreeMap::new(),
             stacks: HashMap::new(),
         };
@@ -475,9 +472,6 @@ impl<'a, 'i> Evaluation<'a, 'i> {
         header: usize,
         flow: &Flow,
     ) -> Result<(Edges, Flow)> {
-        let around: Vec<_> =
-            self.loops.iter().filter(|(of, _)| *of == number).map(|(_, blocks)| blocks.clone()).collect();
-        self.loops.push((number, component.clone()));
         let mut each = Vec::new();
         for state in STATES {
             each.push(self.region(number, bytes, component, header, Some(header), &Flow::entry(state))?);
@@ -487,9 +481,8 @@ impl<'a, 'i> Evaluation<'a, 'i> {
         let rounds = match &round {
             // Each round ends a segment.
             None => Rounds::AtMost { back: 0, before: BTreeMap::new() },
-            Some(_) => loops::rounds(function, component, header, &around, self.query.parameters.0, bytes),
+            Some(_) => loops::rounds(function, component, header, self.query.parameters.0, bytes),
         };
-        self.loops.pop();
         let (back, before) = match rounds {
             Rounds::AtMost { back, before } => (back, before),
             Rounds::Shared(counter, most) => {

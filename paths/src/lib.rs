@@ -32,6 +32,7 @@ pub mod loops;
 pub mod program;
 pub mod query;
 pub mod table;
+pub mod twin;
 
 pub use image::Image;
 pub use program::Program;

@@ -5,15 +5,9 @@
 //! A loop is a set of blocks each of which can reach each other, entered in one block, its *header*. Without the ways
 //! back to the header what is left of it has no loops but those nested in it.
 //!
-//! A mark has no instruction of its own, so its address does not tell whether it stands at the end of the block that
-//! falls into a loop or at the beginning of the loop's header. A mark at the header's address
-//!
-//! * does not count as passed in each round if another one of its kind is;
-//! * if it is the only one, belongs to the outermost loop around it that does not begin it anew.
-//!
-//! A loop belongs to the mark that is passed in each of its rounds. If the loop was unrolled a round of what is left
-//! passes the mark several times. If it was unrolled completely its mark is left in the loop around it, but together with
-//! the mark of its beginning, by which it can be told apart.
+//! A loop belongs to a mark that is passed in each of its rounds, and whose beginning is not in it. If the loop was
+//! unrolled a round of what is left passes the mark several times. If it was unrolled completely its mark is left in the
+//! loop around it, but together with its beginning.
 
 use crate::image::Mark;
 use crate::program::Function;
@@ -63,19 +57,17 @@ pub enum Rounds {
     Unbounded,
 }
 
-/// The rounds of the loop of `blocks` with this header, inside the loops `around` it. `of` are the values that bounds depend on, `bytes` what is to be
+/// The rounds of the loop of `blocks` with this header. `of` are the values that bounds depend on, `bytes` what is to be
 /// copied or filled.
 pub fn rounds(
     function: &Function,
     blocks: &BTreeSet<usize>,
     header: usize,
-    around: &[BTreeSet<usize>],
     of: Values,
     bytes: Option<u64>,
 ) -> Rounds {
-    let marks = |node: usize| function.blocks[node].marks.iter();
-    let in_loop: BTreeSet<Mark> = blocks.iter().flat_map(|&node| marks(node).copied()).collect();
-    let (mut certain, mut doubtful) = (Vec::new(), Vec::new());
+    let in_loop: BTreeSet<Mark> = marks(function, blocks).collect();
+    let mut found = None;
     for &mark in &in_loop {
         let most = match mark.kind {
             kind::ROUND => bound(mark.words[1], mark.words[2], of),
@@ -86,41 +78,23 @@ pub fn rounds(
             kind::SHARED_ROUND => mark.words[1],
             _ => continue,
         };
-        let begin = Mark { kind: kind::BEGIN, ..mark };
-        let begins_in = |other: &BTreeSet<usize>| {
-            other.iter().any(|&node| node != header && marks(node).any(|&other| other == begin))
-        };
-        let back = |passed: &BTreeMap<usize, u64>| {
-            let latches = blocks.iter().filter(|&&node| function.blocks[node].next.contains(&header));
-            latches.filter_map(|node| passed.get(node).copied()).min().unwrap_or(0)
-        };
-        let mut passed = passed_behind(function, blocks, header, mark);
-        if back(&passed) == 0 && around.iter().all(begins_in) {
-            let in_header = marks(header).filter(|&&other| other == mark).count() as u64;
-            passed.values_mut().for_each(|count| *count += in_header.min(1));
+        if in_loop.contains(&Mark { kind: kind::BEGIN, ..mark }) {
+            continue;
         }
-        let each = back(&passed);
+        let passed = passed(function, blocks, header, mark);
+        let latches = blocks.iter().filter(|&&node| function.blocks[node].next.contains(&header));
+        let each = latches.filter_map(|node| passed.get(node).copied()).min().unwrap_or(0);
         if each == 0 {
             continue;
         }
         if mark.kind == kind::SHARED_ROUND {
             return Rounds::Shared(mark.words[0], most);
         }
-        let begins: Vec<_> =
-            blocks.iter().filter(|&&node| marks(node).any(|&other| other == begin)).collect();
-        let candidate = (most, each, passed);
-        match *begins {
-            [] => certain.push(candidate),
-            // The mark of the beginning may stand before the first instruction of the header, outside of the loop.
-            [&only] if only == header => doubtful.push(candidate),
-            _ => {}
+        if found.as_ref().is_none_or(|&(known, in_each, _)| most / each < known / in_each) {
+            found = Some((most, each, passed));
         }
     }
-    let chosen = match certain.is_empty() {
-        false => certain.into_iter().min_by_key(|(most, each, _)| most / each),
-        true => doubtful.into_iter().max_by_key(|(most, each, _)| most / each),
-    };
-    let Some((most, each, passed)) = chosen else { return Rounds::Unbounded };
+    let Some((most, each, passed)) = found else { return Rounds::Unbounded };
     let before =
         passed.into_iter().map(|(node, count)| (node, most.checked_sub(count).map(|rest| rest / each)));
     Rounds::AtMost { back: most / each, before: before.collect() }
@@ -133,34 +107,29 @@ pub fn rare(
     header: usize,
     of: Values,
 ) -> Vec<(u64, BTreeSet<usize>)> {
-    let marks = |node: usize| function.blocks[node].marks.iter().copied();
-    let in_loop: BTreeSet<Mark> = blocks.iter().flat_map(|&node| marks(node)).collect();
+    let in_loop: BTreeSet<Mark> = marks(function, blocks).collect();
     let mut rare = Vec::new();
     for &mark in in_loop.iter().filter(|mark| mark.kind == kind::ROUND) {
-        let begin = Mark { kind: kind::BEGIN, ..mark };
+        let begins = in_loop.contains(&Mark { kind: kind::BEGIN, ..mark });
         let rest: BTreeSet<_> =
-            blocks.iter().copied().filter(|&node| !marks(node).any(|other| other == mark)).collect();
-        // As for the bound of the loop itself, the beginning may seem to stand in the header.
-        let begins_outside =
-            blocks.iter().all(|&node| node == header || !marks(node).any(|other| other == begin));
-        if begins_outside && rest.contains(&header) {
+            blocks.iter().copied().filter(|&node| !function.blocks[node].marks.contains(&mark)).collect();
+        if !begins && rest.contains(&header) {
             rare.push((bound(mark.words[1], mark.words[2], of), rest));
         }
     }
     rare
 }
 
-/// How often a way from behind the header's beginning to the end of each block passes `mark` at least, within one
-/// round.
-fn passed_behind(
-    function: &Function,
-    blocks: &BTreeSet<usize>,
-    header: usize,
-    mark: Mark,
-) -> BTreeMap<usize, u64> {
+/// The marks of some blocks.
+fn marks(function: &Function, blocks: &BTreeSet<usize>) -> impl Iterator<Item = Mark> {
+    blocks.iter().flat_map(|&node| function.blocks[node].marks.iter().copied())
+}
+
+/// How often a way from the header to the end of each block passes `mark` at least, within one round.
+fn passed(function: &Function, blocks: &BTreeSet<usize>, header: usize, mark: Mark) -> BTreeMap<usize, u64> {
     let weight =
         |node: usize| function.blocks[node].marks.iter().filter(|&&other| other == mark).count() as u64;
-    let mut least = BTreeMap::from([(header, 0)]);
+    let mut least = BTreeMap::from([(header, weight(header))]);
     let mut work = vec![header];
     while let Some(node) = work.pop() {
         for &next in

@@ -3,10 +3,11 @@
 //! Functions taken apart into blocks.
 //!
 //! A block is entered at its first instruction only and left behind its last. It ends at the latest behind a call, and
-//! begins at each mark, so that what a mark says is true of the block.
+//! begins at each mark, so that what a mark says is true of the block. All addresses are those of the shipped kernel.
 
-use crate::decode::{self, Flow, Instruction, Length, Stack};
+use crate::decode::{Flow, Length, Stack};
 use crate::image::{Image, Mark, Symbol};
+use crate::twin;
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -37,7 +38,7 @@ pub enum Call {
 /// A block.
 #[derive(Clone, Debug)]
 pub struct Block {
-    /// Address of the first instruction.
+    /// Address of the first instruction in the shipped kernel.
     pub start: u64,
     /// Number of instructions.
     pub instructions: u64,
@@ -66,79 +67,76 @@ pub struct Function {
 
 /// All functions of a kernel.
 pub struct Program<'a> {
-    /// What they were taken from.
+    /// The kernel as it is shipped.
     pub image: Image<'a>,
     /// The functions.
     pub functions: Vec<Function>,
-    /// Their numbers, by their addresses.
-    numbers: BTreeMap<u64, usize>,
+    /// All marks.
+    pub marks: Vec<Mark>,
 }
 
 impl<'a> Program<'a> {
-    /// Takes a kernel apart.
-    pub fn new(image: Image<'a>) -> Result<Self> {
-        let numbers: BTreeMap<_, _> =
-            image.symbols.keys().enumerate().map(|(number, &start)| (start, number)).collect();
+    /// Takes the kernel apart that is shipped as `image`, with the marks of its `twin` ([`crate::twin`]).
+    pub fn new(image: Image<'a>, twin: &Image<'a>) -> Result<Self> {
+        let twins = twin::functions(&image, twin)?;
+        let numbers = twins.keys().enumerate().map(|(number, &start)| (start, number)).collect();
         let mut functions = Vec::new();
-        for symbol in image.symbols.values() {
-            let blocks = blocks(&image, &numbers, symbol).with_context(|| symbol.name.clone())?;
-            functions.push(Function { symbol: symbol.clone(), blocks });
+        for (&start, function) in &twins {
+            let blocks =
+                blocks(twin, &numbers, start, function).with_context(|| function.symbol.name.clone())?;
+            functions.push(Function { symbol: function.symbol.clone(), blocks });
         }
-        Ok(Self { image, functions, numbers })
+        Ok(Self { image, functions, marks: twin.marks.values().flatten().copied().collect() })
     }
 
     /// The number of the function with this name.
     pub fn find(&self, name: &str) -> Option<usize> {
-        let symbol = self.image.symbols.values().find(|symbol| symbol.name == name)?;
-        self.numbers.get(&symbol.start).copied()
+        self.functions.iter().position(|function| function.symbol.name == name)
     }
 }
 
-/// The instructions of a function.
-fn instructions(image: &Image<'_>, symbol: &Symbol) -> Result<BTreeMap<u64, Instruction>> {
-    let code = image.code(symbol.start, symbol.end)?;
-    let mut instructions = BTreeMap::new();
-    let mut at = symbol.start;
-    while at < symbol.end {
-        let rest = &code[(at - symbol.start) as usize..];
-        let instruction =
-            decode::decode(image.architecture, at, rest).with_context(|| format!("at {at:#x}"))?;
-        instructions.insert(at, instruction);
-        at += instruction.bytes;
-    }
-    Ok(instructions)
-}
-
-/// The addresses at which blocks begin.
-fn leaders(image: &Image<'_>, symbol: &Symbol, instructions: &BTreeMap<u64, Instruction>) -> BTreeSet<u64> {
-    let mut leaders = BTreeSet::from([symbol.start]);
-    for instruction in instructions.values() {
+/// The addresses at which blocks begin. Of marks one behind the other the first begins one, unless others are jumped to.
+fn leaders(twin: &Image<'_>, start: u64, function: &twin::Function) -> BTreeSet<u64> {
+    let mut leaders = BTreeSet::from([start]);
+    let mut behind_mark = None;
+    for (instruction, _) in function.instructions.values() {
         if let Flow::Jump(to) | Flow::Branch(to) = instruction.flow {
             leaders.insert(to);
         }
+        let behind = instruction.address + instruction.bytes;
         if instruction.flow != Flow::Next {
-            leaders.insert(instruction.address + instruction.bytes);
+            leaders.insert(behind);
+        }
+        if twin.marks.contains_key(&instruction.address) {
+            if behind_mark != Some(instruction.address) {
+                leaders.insert(instruction.address);
+            }
+            behind_mark = Some(behind);
         }
     }
-    leaders.extend(image.marks.range(symbol.start..symbol.end).map(|(&address, _)| address));
-    leaders.retain(|leader| instructions.contains_key(leader));
+    leaders.retain(|leader| function.instructions.contains_key(leader));
     leaders
 }
 
-/// The blocks of a function.
-fn blocks(image: &Image<'_>, numbers: &BTreeMap<u64, usize>, symbol: &Symbol) -> Result<Vec<Block>> {
-    let instructions = instructions(image, symbol)?;
-    let leaders = leaders(image, symbol, &instructions);
+/// The blocks of a function that begins at `start` in the twin.
+fn blocks(
+    twin: &Image<'_>,
+    numbers: &BTreeMap<u64, usize>,
+    start: u64,
+    function: &twin::Function,
+) -> Result<Vec<Block>> {
+    let leaders = leaders(twin, start, function);
     let places: BTreeMap<u64, usize> =
         leaders.iter().enumerate().map(|(index, &leader)| (leader, index)).collect();
+    let twin_end = function.instructions.last_key_value().map_or(start, |(last, _)| last + 1);
     let mut blocks = Vec::new();
     let mut tails = Vec::new();
     for &start in &leaders {
-        let end = leaders.range(start + 1..).next().copied().unwrap_or(symbol.end);
+        let end = leaders.range(start + 1..).next().copied().unwrap_or(twin_end);
         let mut block = Block {
-            start,
+            start: function.instructions[&start].1.address,
             instructions: 0,
-            marks: image.marks.get(&start).cloned().unwrap_or_default(),
+            marks: twin.marks.range(start..end).flat_map(|(_, marks)| marks).copied().collect(),
             call: None,
             next: Vec::new(),
             end: End::GoesOn,
@@ -146,8 +144,8 @@ fn blocks(image: &Image<'_>, numbers: &BTreeMap<u64, usize>, symbol: &Symbol) ->
             stack: Vec::new(),
         };
         let mut last = Flow::Next;
-        for instruction in instructions.range(start..end).map(|(_, instruction)| instruction) {
-            block.instructions += 1;
+        for (instruction, original) in function.instructions.range(start..end).map(|(_, both)| both) {
+            block.instructions += original.count;
             if instruction.stack != Stack::Same {
                 block.stack.push(instruction.stack);
             }
@@ -156,40 +154,38 @@ fn blocks(image: &Image<'_>, numbers: &BTreeMap<u64, usize>, symbol: &Symbol) ->
             }
             last = instruction.flow;
         }
-        finish(&mut block, last, &places, numbers, end, &mut tails)?;
+        if let Some(tail) = finish(&mut block, last, &places, numbers, end)? {
+            tails.push((blocks.len(), tail));
+        }
         blocks.push(block);
     }
-    for (from, to) in tails {
+    for (from, callee) in tails {
         let index = blocks.len();
         blocks.push(Block {
-            start: to.0,
+            start: blocks[from].start,
             instructions: 0,
             marks: Vec::new(),
-            call: Some(Call::To(to.1)),
+            call: Some(Call::To(callee)),
             next: Vec::new(),
             end: End::Returns,
             length: Length::Unknown,
             stack: Vec::new(),
         });
-        if let Some(block) = blocks.iter_mut().find(|block| block.start == from) {
-            block.next.push(index);
-        }
+        blocks[from].next.push(index);
     }
     Ok(blocks)
 }
 
-/// Conditional jumps to other functions: from the block at an address to an address, which is that of a function.
-type Tails = Vec<(u64, (u64, usize))>;
-
-/// Sets where a block goes, whose last instruction has `flow`; `behind` is the address behind it.
+/// Sets where a block goes, whose last instruction has `flow`; `behind` is the address behind it. Gives the function that it
+/// jumps to on a condition.
 fn finish(
     block: &mut Block,
     flow: Flow,
     places: &BTreeMap<u64, usize>,
     numbers: &BTreeMap<u64, usize>,
     behind: u64,
-    tails: &mut Tails,
-) -> Result<()> {
+) -> Result<Option<usize>> {
+    let mut tail = None;
     let number = |address: u64| {
         numbers.get(&address).copied().with_context(|| format!("{address:#x} is no beginning of a function"))
     };
@@ -207,7 +203,7 @@ fn finish(
         Flow::Branch(to) => {
             match places.get(&to) {
                 Some(&next) => block.next.push(next),
-                None => tails.push((block.start, (to, number(to)?))),
+                None => tail = Some(number(to)?),
             }
             go_on(block);
         }
@@ -226,5 +222,5 @@ fn finish(
     }
     block.next.sort_unstable();
     block.next.dedup();
-    Ok(())
+    Ok(tail)
 }

@@ -128,7 +128,7 @@ fn unfold(program: &Program<'_>, trace: Option<&Trace>, times: u64, steps: &mut 
 
 /// The cases of a group that the source names.
 pub fn cases(program: &Program<'_>, of: u64) -> Vec<u64> {
-    let marks = program.image.marks.values().flatten();
+    let marks = program.marks.iter();
     let mut values: Vec<_> = marks
         .filter(|mark| mark.kind == kind::CASE && mark.words[0] == of)
         .map(|mark| mark.words[1])

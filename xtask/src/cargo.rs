@@ -27,13 +27,17 @@ pub(crate) const BOARD_DTB: &str = "KEEL_BOARD_DTB";
 /// Gives the kernel's build its physical address.
 pub(crate) const BOARD_PADDR: &str = "KEEL_BOARD_PADDR";
 
+/// Makes marks for the analysis of paths instructions.
+pub(crate) const VISIBLE_MARKS: &str = "KEEL_VISIBLE_MARKS";
+
 /// Variables that no build takes from the caller's environment: those above, and those that would replace
 /// the flags that bare-metal builds need.
-const NOT_FROM_OUTSIDE: [&str; 8] = [
+const NOT_FROM_OUTSIDE: [&str; 9] = [
     KERNEL_ELF,
     ARCHIVE,
     BOARD_DTB,
     BOARD_PADDR,
+    VISIBLE_MARKS,
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
     "CARGO_BUILD_RUSTFLAGS",

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cargo::{BOARD_DTB, BOARD_PADDR, Cargo, KERNEL_ELF, Side};
+use crate::cargo::{BOARD_DTB, BOARD_PADDR, Cargo, KERNEL_ELF, Side, VISIBLE_MARKS};
 use crate::elf::{Executable, Placement};
 use crate::machine::{Board, BootFile, KernelProfile, Machine};
 use crate::{artifact, device_tree};
@@ -57,6 +57,13 @@ pub(crate) fn build(cargo: &Cargo<'_>, profile: KernelProfile) -> Result<BootIma
 /// Builds the kernel's ELF alone.
 pub(crate) fn build_kernel(cargo: &Cargo<'_>, profile: KernelProfile) -> Result<PathBuf> {
     cargo.build_one(Side::Kernel(profile), cargo.machine.kernel_package, &[])
+}
+
+/// Builds the kernel as it is shipped but with marks that are instructions, in a directory of its own.
+pub(crate) fn build_marked_kernel(cargo: &Cargo<'_>) -> Result<PathBuf> {
+    let directory = cargo.workspace.target().join("marked");
+    let variables = [(VISIBLE_MARKS, OsStr::new("1")), ("CARGO_TARGET_DIR", directory.as_os_str())];
+    cargo.build_one(Side::Kernel(KernelProfile::Release), cargo.machine.kernel_package, &variables)
 }
 
 /// Builds the kernel's ELF for loaders that pass no device tree and load to fixed addresses.

@@ -125,10 +125,12 @@ struct Bounds {
 impl Bounds {
     fn compute(cargo: &Cargo<'_>) -> Result<Self> {
         let kernel = artifact::read(&image::build_kernel(cargo, KernelProfile::Release)?)?;
+        let twin = artifact::read(&image::build_marked_kernel(cargo)?)?;
         let image = Image::parse(&kernel).context("the kernel's ELF")?;
+        let twin = Image::parse(&twin).context("the ELF of the kernel with marks")?;
         let stack_bytes = image.stack_bytes.context("the kernel's ELF does not say where its stack is")?;
         let outside = image.outside();
-        let program = Program::new(image)?;
+        let program = Program::new(image, &twin)?;
         let sections = table::compute(&program)?;
         let retype = table::retype(&program, 1)?.zip(table::retype(&program, MANY)?);
         Ok(Self { sections, retype, stack_bytes, outside })

@@ -10,12 +10,22 @@ const SP: u32 = 31;
 /// The register of the third argument.
 const THIRD: u32 = 2;
 
-/// See [`super::decode`].
+/// Does nothing.
+const NOP: u32 = 0xd503_201f;
+
+/// The instruction at `address`, of which `code` begins with the bytes.
 pub fn decode(address: u64, code: &[u8]) -> Result<Instruction> {
     let bytes = code.first_chunk().context("half an instruction")?;
     let word = u32::from_le_bytes(*bytes);
     let flow = flow(word, address)?;
-    Ok(Instruction { address, bytes: 4, flow, stack: stack(word), length: length(word) })
+    Ok(Instruction {
+        address,
+        bytes: 4,
+        flow,
+        stack: stack(word),
+        length: length(word),
+        is_idle: word == NOP,
+    })
 }
 
 /// Branches, exceptions and system instructions are those with 101 in bits 28 to 26 (C4.1.86).

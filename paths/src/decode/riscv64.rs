@@ -12,7 +12,10 @@ const SP: u32 = 2;
 /// The register of the third argument.
 const THIRD: u32 = 12;
 
-/// See [`super::decode`].
+/// Does nothing: ADDI and C.NOP.
+const NOPS: [u32; 2] = [0x13, 0x1];
+
+/// The instruction at `address`, of which `code` begins with the bytes.
 pub fn decode(address: u64, code: &[u8]) -> Result<Instruction> {
     let half = u16::from_le_bytes(*code.first_chunk().context("half an instruction")?);
     if half & 3 != 3 {
@@ -20,6 +23,39 @@ pub fn decode(address: u64, code: &[u8]) -> Result<Instruction> {
     }
     let word = u32::from_le_bytes(*code.first_chunk().context("half an instruction")?);
     full(address, word)
+}
+
+/// Jumps and calls beyond the reach of one instruction are two: AUIPC sets a register, to which the JALR behind it adds.
+/// Gives those their targets.
+pub fn join(instructions: &mut [Instruction], start: u64, code: &[u8]) -> Result<()> {
+    let word = |at: u64| {
+        let bytes = code.get((at - start) as usize..).and_then(|code| code.first_chunk());
+        bytes.map_or(0, |&bytes| u32::from_le_bytes(bytes))
+    };
+    let mut joined = Vec::new();
+    for index in 1..instructions.len() {
+        let [first, second] = [index - 1, index].map(|index| instructions[index].address);
+        let [upper, jump] = [first, second].map(word);
+        let (register, base) = (upper >> 7 & 31, jump >> 15 & 31);
+        if upper & 0x7f != 0x17 || jump & 0x707f != 0x67 || register != base {
+            continue;
+        }
+        let upper = i64::from((upper & !0xfff).cast_signed());
+        let target = first.wrapping_add_signed(upper + signed(jump >> 20, 12));
+        instructions[index].flow = match jump >> 7 & 31 {
+            0 => Flow::Jump(target),
+            _ => Flow::Call(target),
+        };
+        joined.push(second);
+    }
+    let is_torn = |instruction: &&Instruction| match instruction.flow {
+        Flow::Jump(to) | Flow::Branch(to) => joined.contains(&to),
+        _ => false,
+    };
+    if let Some(instruction) = instructions.iter().find(is_torn) {
+        bail!("the jump at {:#x} leads between AUIPC and JALR", instruction.address);
+    }
+    Ok(())
 }
 
 /// An instruction of four bytes.
@@ -73,7 +109,7 @@ fn full(address: u64, word: u32) -> Result<Instruction> {
         (_, _, THIRD) => Length::Unknown,
         _ => Length::Same,
     };
-    Ok(Instruction { address, bytes: 4, flow, stack, length })
+    Ok(Instruction { address, bytes: 4, flow, stack, length, is_idle: NOPS.contains(&word) })
 }
 
 /// An instruction of two bytes.
@@ -126,7 +162,7 @@ fn compressed(address: u64, word: u32) -> Result<Instruction> {
         (1, 4) if word >> 7 & 7 == THIRD - 8 => length = Length::Unknown,
         _ => {}
     }
-    Ok(Instruction { address, bytes: 2, flow, stack, length })
+    Ok(Instruction { address, bytes: 2, flow, stack, length, is_idle: NOPS.contains(&word) })
 }
 
 #[cfg(test)]
@@ -164,6 +200,19 @@ mod test {
         assert_eq!(of(&[0x13, 0x01, 0x01, 0xf9]).stack, Stack::Moves(-112)); // addi sp, sp, -112
         assert_eq!(of(&[0x39, 0x71]).stack, Stack::Moves(-64)); // c.addi16sp -64
         assert_eq!(of(&[0x41, 0x11]).stack, Stack::Moves(-16)); // c.addi sp, -16
+    }
+
+    #[test]
+    fn far_calls_and_jumps_are_joined() {
+        let of = |jump: [u8; 4]| {
+            let code = [[0x17, 0x23, 0x00, 0x00], jump].concat(); // auipc t1, 2
+            let mut instructions = vec![decode(0x1000, &code).unwrap(), decode(0x1004, &code[4..]).unwrap()];
+            join(&mut instructions, 0x1000, &code).unwrap();
+            instructions[1].flow
+        };
+        assert_eq!(of([0x67, 0x00, 0xc3, 0xff]), Flow::Jump(0x2ffc)); // jr -4(t1)
+        assert_eq!(of([0xe7, 0x00, 0x83, 0x00]), Flow::Call(0x3008)); // jalr 8(t1)
+        assert_eq!(of([0xe7, 0x80, 0x83, 0x00]), Flow::ComputedCall); // jalr 8(t2)
     }
 
     #[test]
