@@ -59,8 +59,8 @@ pub mod kind {
     pub const CASE: u64 = 4;
     /// The analysis ends here: what follows ends the machine, or is for its debugger.
     pub const OUTSIDE: u64 = 5;
-    /// A round of a loop that copies or fills memory; the word is the bytes of a round. The bound follows from the
-    /// length, the third argument of the function.
+    /// A round of a loop that copies or fills memory. Words: the bytes of a round; if not 0, the most rounds. The bound
+    /// follows from the length, the third argument of the function.
     pub const BYTES_ROUND: u64 = 6;
     /// The next call that copies or fills memory is for at most so many bytes.
     pub const BYTES: u64 = 7;

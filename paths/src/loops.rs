@@ -72,7 +72,10 @@ pub fn rounds(
         let most = match mark.kind {
             kind::ROUND => bound(mark.words[1], mark.words[2], of),
             kind::BYTES_ROUND => match bytes {
-                Some(bytes) => bytes / mark.words[0].max(1),
+                Some(bytes) => {
+                    let most = if mark.words[1] == 0 { u64::MAX } else { mark.words[1] };
+                    (bytes / mark.words[0].max(1)).min(most)
+                }
                 None => continue,
             },
             kind::SHARED_ROUND => mark.words[1],

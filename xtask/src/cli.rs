@@ -198,14 +198,15 @@ pub(crate) struct Bench {
 #[command(after_help = "\
 Examples:
   cargo xtask paths                       the table
+  cargo xtask paths --arch all            the tables of all architectures
   cargo xtask paths --json paths.json     also as JSON, with the blocks of each path
   cargo xtask paths --show CNodeRevoke    the blocks of one path, with source lines
   cargo xtask paths --check               fail if a path has become longer
   cargo xtask paths --update              keep these bounds, and show them in the book")]
 pub(crate) struct Paths {
-    /// Architecture
+    /// Architecture, or all
     #[arg(long, value_name = "ARCH", default_value = "aarch64")]
-    pub(crate) arch: Arch,
+    pub(crate) arch: Arches,
     /// Also write the bounds and paths to FILE
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,

@@ -17,7 +17,7 @@ use keel_paths::{Image, Program};
 use serde_json::{Value, json};
 
 use crate::cargo::Cargo;
-use crate::machine::KernelProfile;
+use crate::machine::{Arch, Arches, KernelProfile};
 use crate::options::Settings;
 use crate::workspace::Workspace;
 use crate::{artifact, cli, image, say, setup};
@@ -37,35 +37,56 @@ const TWO_PHASES: [&str; 3] = ["ReplyRecv", "NBSendRecv", "NBSendWait"];
 /// Objects of a Retype whose cost shows what each costs.
 const MANY: u64 = 101;
 
+/// The architectures whose instructions the analysis knows.
+const KNOWN: [Arch; 2] = [Arch::Aarch64, Arch::Riscv64];
+
 /// Runs the verb.
 pub(crate) fn paths(arguments: &cli::Paths) -> Result<ExitCode> {
-    let machine = arguments.arch.machine();
-    setup::rust_targets(machine)?;
     let workspace = Workspace::load()?;
     let settings = Settings::default();
-    let cargo = Cargo { workspace: &workspace, machine, settings: &settings };
-    let bounds = Bounds::compute(&cargo)?;
-    if let Some(name) = &arguments.show {
-        bounds.show(name)?;
-        return Ok(ExitCode::SUCCESS);
+    let Arches(arches) = &arguments.arch;
+    let mut known: Vec<_> = arches.iter().filter(|arch| KNOWN.contains(arch)).collect();
+    if known.is_empty() {
+        known = arches.iter().collect();
     }
-    bounds.print();
-    if let Some(path) = &arguments.json {
-        artifact::write(path, bounds.to_json(machine.name).as_bytes())?;
-    }
-    if arguments.update {
-        artifact::write(&file(&cargo), bounds.to_text().as_bytes())?;
-        artifact::write(&page(&cargo), shown(&cargo, &bounds.to_text())?.as_bytes())?;
-    }
-    if arguments.check {
-        bounds.check(&cargo)?;
+    ensure!(
+        known.len() == 1 || (arguments.show.is_none() && arguments.json.is_none()),
+        "--show and --json are for one architecture"
+    );
+    for arch in known {
+        let machine = arch.machine();
+        setup::rust_targets(machine)?;
+        of_machine(&Cargo { workspace: &workspace, machine, settings: &settings }, arguments)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// All that is asked for, on one architecture.
+fn of_machine(cargo: &Cargo<'_>, arguments: &cli::Paths) -> Result<()> {
+    let bounds = Bounds::compute(cargo)?;
+    if let Some(name) = &arguments.show {
+        return bounds.show(name);
+    }
+    bounds.print(cargo.machine.name);
+    if let Some(path) = &arguments.json {
+        artifact::write(path, bounds.to_json(cargo.machine.name).as_bytes())?;
+    }
+    if arguments.update {
+        artifact::write(&file(cargo), bounds.to_text().as_bytes())?;
+        artifact::write(&page(cargo), shown(cargo, &bounds.to_text())?.as_bytes())?;
+    }
+    if arguments.check {
+        bounds.check(cargo)?;
+    }
+    Ok(())
+}
+
 /// The part of `cargo xtask ci`.
 pub(crate) fn in_ci(cargo: &Cargo<'_>) -> Result<()> {
-    Bounds::compute(cargo)?.check(cargo)
+    KNOWN.iter().try_for_each(|arch| {
+        let cargo = Cargo { machine: arch.machine(), ..*cargo };
+        Bounds::compute(&cargo)?.check(&cargo)
+    })
 }
 
 /// The file with the bounds that are kept.
@@ -144,7 +165,8 @@ impl Bounds {
         self.rows().map(|row| row.worst.stack).max().unwrap_or(0)
     }
 
-    fn print(&self) {
+    fn print(&self, arch: &str) {
+        println!("longest paths on {arch}, in instructions");
         for section in &self.sections {
             println!("{:<58} {:>9} {:>9} {:>7}", section.title, "ordinary", "worst", "stack");
             for row in &section.rows {

@@ -21,6 +21,7 @@ use core::ops::RangeInclusive;
 use keel_abi::riscv64::registers as order;
 use keel_abi::riscv64::{asid, fault as messages, label, memory, object};
 use keel_arch::fpu::LazyFpu;
+use keel_bounds::at_most;
 use keel_kernel::Kernel;
 use keel_kernel::arch::{
     Arch, Entry, MachineObject, PageCheck, PagingLabel, RegisterMap, TakenInterrupt, Trigger,
@@ -235,7 +236,9 @@ impl Arch for Machine {
         let Some(own) = Ref::<Table>::at(Store::<Self>::window(PhysAddr(self.parts.no_space))) else {
             return;
         };
+        let mut rounds = at_most!(KERNEL_HALF);
         for index in KERNEL_HALF..store[own].entries.len() {
+            rounds.count();
             let entry = store[own].entries[index];
             store[root].entries[index] = entry;
         }

@@ -26,7 +26,7 @@ pub fn decode(address: u64, code: &[u8]) -> Result<Instruction> {
 }
 
 /// Jumps and calls beyond the reach of one instruction are two: AUIPC sets a register, to which the JALR behind it adds.
-/// Gives those their targets.
+/// Gives those their targets. So is the address of the stack's top.
 pub fn join(instructions: &mut [Instruction], start: u64, code: &[u8]) -> Result<()> {
     let word = |at: u64| {
         let bytes = code.get((at - start) as usize..).and_then(|code| code.first_chunk());
@@ -37,6 +37,11 @@ pub fn join(instructions: &mut [Instruction], start: u64, code: &[u8]) -> Result
         let [first, second] = [index - 1, index].map(|index| instructions[index].address);
         let [upper, jump] = [first, second].map(word);
         let (register, base) = (upper >> 7 & 31, jump >> 15 & 31);
+        if instructions[index - 1].stack == Stack::Set && matches!(instructions[index].stack, Stack::Moves(_))
+        {
+            // An address made of two parts.
+            instructions[index].stack = Stack::Set;
+        }
         if upper & 0x7f != 0x17 || jump & 0x707f != 0x67 || register != base {
             continue;
         }

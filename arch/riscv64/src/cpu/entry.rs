@@ -15,6 +15,7 @@ use keel_arch::cpu::home::{Home, next};
 use keel_arch::cpu::space::{KernelSpace, RootTask};
 use keel_arch::lines::Lines;
 use keel_arch::memory::MemoryMap;
+use keel_bounds::entered_by;
 use keel_devicetree::DeviceTree;
 use keel_kernel::Kernel;
 
@@ -43,6 +44,7 @@ pub extern "C" fn syscall() -> ! {
 
 /// An interrupt has come while a thread ran.
 pub extern "C" fn interrupt() -> ! {
+    entered_by::<{ keel_bounds::entry::INTERRUPT }>();
     let kernel = kernel();
     kernel.handle_irq();
     trap::leave(next(kernel, cpu::wait_for_interrupt))
@@ -51,10 +53,14 @@ pub extern "C" fn interrupt() -> ! {
 /// A thread has raised another exception: cause and address are what the processor says of it.
 pub extern "C" fn fault(cause: u64, address: u64) -> ! {
     let kernel = kernel();
-    if let Some(tcb) = kernel.core.current
-        && let Some(fault) = kernel.arch.fault(&mut kernel.store, tcb, cause, address)
-    {
-        kernel.handle_fault(fault);
+    let Some(tcb) = kernel.core.current else { trap::leave(next(kernel, cpu::wait_for_interrupt)) };
+    match kernel.arch.fault(&mut kernel.store, tcb, cause, address) {
+        Some(fault) => {
+            entered_by::<{ keel_bounds::entry::FAULT }>();
+            kernel.handle_fault(fault);
+        }
+        // It was the first use of the FPU.
+        None => entered_by::<{ keel_bounds::entry::FPU }>(),
     }
     trap::leave(next(kernel, cpu::wait_for_interrupt))
 }
