@@ -64,12 +64,16 @@ pub mod kind {
     pub const BYTES_ROUND: u64 = 6;
     /// The next call that copies or fills memory is for at most so many bytes.
     pub const BYTES: u64 = 7;
-    /// From here on the fact holds that the word names.
+    /// From here on the fact holds that the first word names.
     pub const FACT: u64 = 9;
     /// The way goes on only if the fact holds.
     pub const IF_FACT: u64 = 10;
     /// The way goes on only if the fact does not hold.
     pub const UNLESS_FACT: u64 = 11;
+    /// The fact does not hold any more.
+    pub const NO_FACT: u64 = 13;
+    /// The fact comes about once more. The way goes on only if that is not more often than the second word says.
+    pub const TIMES: u64 = 14;
     /// The way goes on only if this is not what was entered or done: as [`CASE`].
     pub const NOT_CASE: u64 = 12;
     /// A round of a loop whose rounds are counted over the whole entry to the kernel, in all places together. Words: an

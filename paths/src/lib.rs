@@ -31,8 +31,11 @@ pub mod length;
 pub mod loops;
 pub mod program;
 pub mod query;
+pub mod reach;
+pub mod stack;
 pub mod table;
 pub mod twin;
+pub mod way;
 
 pub use image::Image;
 pub use program::Program;

@@ -2,8 +2,11 @@
 
 //! Which path is asked for, and the answer.
 
-use crate::length::{Evaluation, Trace};
+use crate::length::Evaluation;
 use crate::program::Program;
+use crate::reach::Reach;
+use crate::stack::Depths;
+use crate::way::Trace;
 use anyhow::{Context, Result};
 use keel_bounds::{Values, group, kind};
 
@@ -85,13 +88,15 @@ impl Query<'_> {
 
     /// The longest path, none if there is no path.
     pub fn answer(&self, program: &Program<'_>) -> Result<Option<Answer>> {
-        let mut evaluation = Evaluation::new(program, self);
+        let reach = Reach::new(program, self);
+        let mut evaluation = Evaluation::new(program, self, &reach);
+        let mut depths = Depths::new(program, &reach);
         let mut longest = None;
         let mut stack = 0;
         for name in self.entries {
             let entry = program.find(name).with_context(|| format!("there is no function {name}"))?;
             longest = longest.max(evaluation.longest_from(entry)?);
-            stack = stack.max(evaluation.deepest_stack(entry)?);
+            stack = stack.max(depths.of(entry));
         }
         Ok(longest.map(|path| {
             let mut steps = Vec::new();
