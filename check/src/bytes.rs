@@ -9,6 +9,7 @@ use crate::lockstep::Lockstep;
 use crate::random::listing;
 use crate::script::{Op, Step};
 use crate::stage::{self, Stage};
+use crate::timely;
 use keel_abi::{label, object, slot, syscall};
 use keel_kernel::host::world::DEPTH;
 use keel_spec::system::fault::Fault;
@@ -18,9 +19,22 @@ const LENGTH: usize = 64;
 
 /// Plays scripts, each from the same beginning.
 pub struct Fuzzer {
-    start: Lockstep,
+    starts: [Start; 2],
     now: Lockstep,
+}
+
+/// A system to begin with.
+struct Start {
+    lockstep: Lockstep,
     slots: Vec<u64>,
+    control: u64,
+}
+
+impl Start {
+    fn new(Stage { world, slots }: Stage) -> Self {
+        let control = world.sched_control;
+        Self { lockstep: Lockstep::new(world), slots, control }
+    }
 }
 
 impl Default for Fuzzer {
@@ -30,23 +44,23 @@ impl Default for Fuzzer {
 }
 
 impl Fuzzer {
-    /// A fuzzer of the large system.
+    /// A fuzzer of the large systems.
     #[must_use]
     pub fn new() -> Self {
-        let Stage { world, slots } = stage::large();
-        let start = Lockstep::new(world);
-        Self { now: start.clone(), start, slots }
+        let starts = [stage::large(), timely::large()].map(Start::new);
+        Self { now: starts[0].lockstep.clone(), starts }
     }
 
-    /// Plays what `bytes` say. The first byte says how often the kernel is interrupted.
+    /// Plays what `bytes` say. The first byte says how often the kernel is interrupted, and in which system.
     pub fn play(&mut self, bytes: &[u8]) -> Result<(), String> {
         let Some((first, rest)) = bytes.split_first() else { return Ok(()) };
-        self.now.clone_from(&self.start);
+        let start = &self.starts[usize::from(first >> 2 & 1)];
+        self.now.clone_from(&start.lockstep);
         let every = u64::from(first % 4);
         self.now.world.kernel.arch.preempt_every((every > 0).then_some(every));
-        let mut choices = Choices { bytes: rest, slots: &self.slots };
+        let mut choices = Choices { bytes: rest, slots: &start.slots, control: start.control };
         let mut script = Vec::new();
-        while let Some(step) = choices.step().filter(|_| script.len() < LENGTH && self.now.is_running()) {
+        while let Some(step) = choices.step().filter(|_| script.len() < LENGTH && self.now.can_go_on()) {
             script.push(step);
             let done = script.last().map_or(Ok(()), |step| self.now.apply(step));
             done.map_err(|disagreement| format!("{}{disagreement}", listing(&script)))?;
@@ -58,6 +72,7 @@ impl Fuzzer {
 struct Choices<'a> {
     bytes: &'a [u8],
     slots: &'a [u64],
+    control: u64,
 }
 
 impl Choices<'_> {
@@ -96,6 +111,8 @@ impl Choices<'_> {
             }
             4 => Step::Call(self.thread_op()?),
             5 => Step::Call(self.irq_op()?),
+            6..8 => Step::Pass(self.number(255)? << self.number(6)?),
+            8 => Step::Call(self.time_op()?),
             _ => Step::Call(self.op()?),
         })
     }
@@ -125,6 +142,30 @@ impl Choices<'_> {
             }
             6 => Op::invoke(thread, label::TCB_SET_TIMEOUT_ENDPOINT, &[], &[cap]),
             _ => Op::plain(self.number(4)?.cast_signed(), 0, 0),
+        })
+    }
+
+    /// An operation on budgets or domains.
+    fn time_op(&mut self) -> Option<Op> {
+        let labels = [
+            label::SCHED_CONTEXT_CONSUMED,
+            label::SCHED_CONTEXT_YIELD_TO,
+            label::TCB_SET_TIMEOUT_ENDPOINT,
+            label::DOMAIN_SET_SET,
+            label::DOMAIN_SCHEDULE_CONFIGURE,
+            label::DOMAIN_SCHEDULE_SET_START,
+        ];
+        let (at, cap) = (self.slot()?, self.slot()?);
+        Some(match usize::from(self.byte()? % 8) {
+            number @ ..3 => Op::invoke(at, labels[number], &[], &[cap]),
+            number @ 3..6 => {
+                let words = [self.number(3)?, self.number(3)?, self.number(255)? << self.number(8)?];
+                Op::invoke(slot::DOMAIN_SET, labels[number], &words, &[cap])
+            }
+            _ => {
+                let words = [self.number(90)?, self.number(120)?, self.number(10)?, at, self.number(2)?];
+                Op::invoke(self.control, label::SCHED_CONTROL_CONFIGURE_FLAGS, &words, &[cap])
+            }
         })
     }
 

@@ -11,6 +11,7 @@ use crate::lockstep::{Coverage, Lockstep};
 use crate::random::{listing, message};
 use crate::script::{Op, Step};
 use crate::stage::{IRQS, Small};
+use crate::timely;
 use keel_abi::aarch64::label as arch_label;
 use keel_abi::{label, object, slot, syscall};
 use keel_kernel::host::world::DEPTH;
@@ -94,7 +95,7 @@ impl Exploration {
             let longer = [script, &[op as u16]].concat();
             let state = self.attempt(op).map_err(|reason| self.failure(&longer, &reason))?;
             self.found.transitions += 1;
-            if state.is_some_and(|state| self.seen.insert(state)) && self.child.is_running() {
+            if state.is_some_and(|state| self.seen.insert(state)) && self.child.can_go_on() {
                 next.push(longer);
             }
         }
@@ -136,6 +137,7 @@ pub fn steps(small: Small) -> Vec<Step> {
             steps.extend(in_the_middle);
             steps.extend(IRQS.map(Step::Interrupt));
         }
+        Small::Budgets | Small::Timeouts | Small::Servers | Small::Domains => steps.extend(timely::passes()),
         _ => {}
     }
     steps
@@ -358,6 +360,10 @@ fn ops(small: Small) -> Vec<Op> {
             }
             ops.push(cnode(label::CNODE_REVOKE, &[memory, DEPTH]));
         }
+        Small::Budgets => ops.extend(timely::budget_ops(&slots)),
+        Small::Timeouts => ops.extend(timely::timeout_ops(&slots)),
+        Small::Servers => ops.extend(timely::server_ops(&slots)),
+        Small::Domains => ops.extend(timely::domain_ops(&slots)),
         Small::Signals => {
             let [thread, notification, context, endpoint, reply] = slots[..] else {
                 unreachable!("five slots")

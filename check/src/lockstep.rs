@@ -36,7 +36,9 @@ const MOST_REPETITIONS: u64 = 100_000;
 const MOST_RESTARTS: u64 = 64;
 
 /// A timer that is due more often at one time is so for ever.
-const MOST_INTERRUPTS: u64 = 10_000;
+const MOST_INTERRUPTS: usize = 1_000;
+/// Nobody waits longer than this, in ticks.
+const LONGEST_WAIT: u64 = 1 << 32;
 
 /// An entry to the kernel by an interrupt.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,8 @@ pub struct Coverage {
     pub compared: u64,
     /// Operations of which the specification does not speak yet, by what is missing.
     pub open: BTreeMap<&'static str, u64>,
+    /// Operations at which a budget or a domain's time was up, or a budget had come back.
+    pub timed: u64,
     /// Operations that the kernel was interrupted in.
     pub interrupted: u64,
     /// Entries to the kernel that went a short way, and the general path in a copy.
@@ -64,6 +68,7 @@ impl Coverage {
     /// Takes in another run's coverage.
     pub fn add(&mut self, other: &Self) {
         self.compared += other.compared;
+        self.timed += other.timed;
         self.interrupted += other.interrupted;
         for (what, count) in &other.open {
             *self.open.entry(what).or_default() += count;
@@ -221,7 +226,7 @@ impl Lockstep {
         for _ in 0..MOST_INTERRUPTS {
             let now = self.now();
             match self.world.kernel.arch.deadline() {
-                Some(Ticks(deadline)) if !self.is_running() && deadline < NEVER => {
+                Some(Ticks(deadline)) if !self.is_running() && is_near(deadline, now) => {
                     self.pass(deadline.saturating_sub(now))?;
                 }
                 _ => break,
@@ -247,6 +252,13 @@ impl Lockstep {
     #[must_use]
     pub const fn is_running(&self) -> bool {
         self.world.kernel.core.current.is_some()
+    }
+
+    /// Whether anybody runs, or will when time has passed.
+    #[must_use]
+    pub fn can_go_on(&self) -> bool {
+        let deadline = self.world.kernel.arch.deadline();
+        self.is_running() || deadline.is_some_and(|deadline| is_near(deadline.0, self.now()))
     }
 
     /// Whether the theorems' invariants hold of the state.
@@ -346,8 +358,12 @@ impl Lockstep {
             self.begin_again("states in which something is being taken apart");
             return Ok(());
         };
+        let before = time_marks(system);
         match what(system) {
-            Ok(()) => self.compare(),
+            Ok(()) => {
+                self.coverage.timed += u64::from(time_marks(system) != before);
+                self.compare()
+            }
             Err(open) => {
                 self.begin_again(open.0);
                 Ok(())
@@ -421,6 +437,7 @@ impl Lockstep {
         while self.world.kernel.arch.interrupt_waits() {
             self.enter(Entry::Interrupt);
             taken.push(Interrupt { now: self.now(), device: self.taken() });
+            assert!(taken.len() < MOST_INTERRUPTS, "interrupts come for ever");
         }
         self.check();
         taken
@@ -481,6 +498,19 @@ impl Lockstep {
 /// These interrupts come, one after the other.
 fn interrupts(system: &mut System, taken: &[Interrupt]) -> Result<(), NotCovered> {
     taken.iter().try_for_each(|interrupt| system.interrupt(interrupt.now, interrupt.device))
+}
+
+/// Whether it is not long until `time`.
+const fn is_near(time: u64, now: u64) -> bool {
+    time.saturating_sub(now) < LONGEST_WAIT
+}
+
+/// What changes when time is up: who waits for time, who has raised a Timeout fault, whose domain it is.
+fn time_marks(system: &System) -> (Vec<Object>, Vec<Object>, u64) {
+    let has_timed_out =
+        |object: &&Object| matches!(system.thread(**object).fault, Some(Fault::Timeout { .. }));
+    let waiting = system.queues.release.iter().map(|(_, thread)| *thread);
+    (waiting.collect(), system.threads.keys().filter(has_timed_out).copied().collect(), system.domains.index)
 }
 
 /// Ready queues without their order.

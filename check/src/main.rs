@@ -162,7 +162,7 @@ fn complaint(step: &steps::Step, broken: &Break, verdict: Verdict) -> Option<Str
 
 fn refinements() -> impl Iterator<Item = Refinement> {
     let kinds = [Runs::Plain, Runs::Interrupted, Runs::WithTheorems];
-    let random = [Subject::Slots, Subject::System]
+    let random = [Subject::Slots, Subject::System, Subject::Time]
         .into_iter()
         .flat_map(move |subject| kinds.map(|kind| Refinement::Random(subject, kind)));
     Small::ALL.into_iter().map(Refinement::Explored).chain(random)
@@ -252,6 +252,9 @@ fn short_ways(rows: &[Row]) -> Vec<Row> {
 
 fn covered(coverage: &Coverage) -> String {
     let mut text = format!("{} operations compared", coverage.compared);
+    if coverage.timed > 0 {
+        text += &format!(", {} of them with time that was up or came back", coverage.timed);
+    }
     if coverage.interrupted > 0 {
         text += &format!(", {} of them interrupted", coverage.interrupted);
     }

@@ -4,7 +4,7 @@
 
 use crate::lockstep::{Coverage, Lockstep};
 use crate::script::{Op, Step};
-use crate::stage;
+use crate::{stage, timely};
 use keel_abi::aarch64::{label as arch_label, object as arch_object};
 use keel_abi::{label, object, slot, syscall};
 use keel_kernel::host::world::DEPTH;
@@ -23,6 +23,8 @@ pub enum Subject {
     System,
     /// Operations on slots and untyped memory, by one thread.
     Slots,
+    /// Everything, with threads that have little time.
+    Time,
 }
 
 impl Subject {
@@ -30,6 +32,7 @@ impl Subject {
         match self {
             Self::System => stage::large(),
             Self::Slots => stage::family(),
+            Self::Time => timely::large(),
         }
     }
 }
@@ -81,7 +84,8 @@ pub fn play(script: &[Step], plan: Plan) -> Result<Coverage, String> {
         let start = lockstep.clone();
         let mut before = Coverage::default();
         for (number, op) in script.iter().enumerate() {
-            if !lockstep.is_running() {
+            let somebody = lockstep.wait_for_somebody();
+            if !somebody.map_err(|disagreement| format!("before operation {number}:\n{disagreement}"))? {
                 // Nobody can do anything any more: begin again.
                 before.add(&lockstep.coverage);
                 lockstep.clone_from(&start);
@@ -127,7 +131,7 @@ fn step(subject: Subject, slots: &[u64]) -> BoxedStrategy<Step> {
     let access = (0..3_u64, prop::bool::ANY).prop_map(|(page, is_fetch)| {
         Step::Fault(Fault::VirtualMemory { address: page << 12, is_fetch, status: 0x9200_0007 })
     });
-    prop_oneof![
+    let any_step = prop_oneof![
         36 => any_op.prop_map(Step::from),
         8 => thread_op(slots).prop_map(Step::from),
         3 => irq_op(slots).prop_map(Step::from),
@@ -136,8 +140,11 @@ fn step(subject: Subject, slots: &[u64]) -> BoxedStrategy<Step> {
         2 => interrupted,
         1 => exception,
         1 => access,
-    ]
-    .boxed()
+    ];
+    match subject {
+        Subject::Time => prop_oneof![1 => any_step, 3 => timely::step(slots)].boxed(),
+        _ => any_step.boxed(),
+    }
 }
 
 /// Operations on registers and spaces of threads.

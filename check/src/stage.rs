@@ -5,6 +5,7 @@
 //! A system of [`World`]: a root task and other threads that share its CSpace, and a few of every kind of object. The
 //! numbers of the slots in use, and of some empty ones behind them, are what operations are made of.
 
+use crate::timely;
 use keel_abi::aarch64::object as arch_object;
 use keel_abi::{label, object, slot};
 use keel_kernel::host::world::{DEPTH, Thread, World};
@@ -97,11 +98,19 @@ pub enum Small {
     /// The root of an address space, tables, a frame and a larger one, memory for a pool of identifiers: what is mapped
     /// where, and what is left of it when something goes.
     Spaces,
+    /// A thread with a small budget beside one that shares time in turns: how budgets are used up and come back.
+    Budgets,
+    /// A thread with a small budget whose timeouts are heard of, and whoever hears of them.
+    Timeouts,
+    /// A server without time of its own and two clients: budgets that travel, and are used up on the way.
+    Servers,
+    /// Two threads and the timetable of domains.
+    Domains,
 }
 
 impl Small {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::Derivation,
         Self::Memory,
         Self::Containers,
@@ -111,6 +120,10 @@ impl Small {
         Self::Faults,
         Self::Interrupts,
         Self::Spaces,
+        Self::Budgets,
+        Self::Timeouts,
+        Self::Servers,
+        Self::Domains,
     ];
 
     /// Its name in words.
@@ -126,6 +139,10 @@ impl Small {
             Self::Spaces => "spaces",
             Self::Faults => "faults",
             Self::Interrupts => "interrupts",
+            Self::Budgets => "budgets",
+            Self::Timeouts => "timeouts",
+            Self::Servers => "servers",
+            Self::Domains => "domains",
         }
     }
 
@@ -177,6 +194,10 @@ impl Small {
                 let other = world.notification();
                 vec![thread.cap, notification, badged, handler, other, spare(&mut world)]
             }
+            Self::Budgets => timely::budgets(&mut world),
+            Self::Timeouts => timely::timeouts(&mut world),
+            Self::Servers => timely::servers(&mut world),
+            Self::Domains => timely::domains(&mut world),
             Self::Calls => {
                 let other = world.thread(200);
                 let (server, endpoint) = server(&mut world);
@@ -206,7 +227,7 @@ fn device_page(world: &mut World) -> u64 {
 }
 
 /// The handler of an interrupt, which signals a notification.
-fn handler_of(world: &mut World, irq: u32, notification: u64) -> u64 {
+pub(crate) fn handler_of(world: &mut World, irq: u32, notification: u64) -> u64 {
     let handler = world.free_slot();
     let words = [irq.into(), handler, DEPTH];
     world.must(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &words, &[slot::INIT_CNODE]);
@@ -215,7 +236,7 @@ fn handler_of(world: &mut World, irq: u32, notification: u64) -> u64 {
 }
 
 /// A server that waits at an endpoint without time of its own.
-fn server(world: &mut World) -> (Thread, u64) {
+pub(crate) fn server(world: &mut World) -> (Thread, u64) {
     let (server, endpoint) = (world.thread(255), world.endpoint());
     world.run(server.tcb);
     world.recv(endpoint, server.reply);
@@ -225,14 +246,14 @@ fn server(world: &mut World) -> (Thread, u64) {
 }
 
 /// A world in which nothing is checked, so that setting up is quick: it is the same each time.
-fn bare() -> World {
+pub(crate) fn bare() -> World {
     let mut world = World::with_memory(MEMORY_BITS);
     world.check_each_entry(false);
     world
 }
 
 /// From now on the root task shares its priority with others.
-fn lower_root_task(world: &mut World) {
+pub(crate) fn lower_root_task(world: &mut World) {
     world.call(slot::INIT_TCB, label::TCB_SET_PRIORITY, &[200], &[slot::INIT_TCB]);
 }
 

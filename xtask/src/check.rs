@@ -45,9 +45,10 @@ fn run(cargo: &Cargo<'_>, amount: Amount) -> Result<()> {
     cargo::run(checker(cargo, "run").arg("--").args(amount))
 }
 
-/// A command of cargo on the checker, with all that it checks and as fast as that can be.
+/// A command of cargo on the checker, with all that it checks and as fast as that can be. The kernel has two domains here,
+/// and one where the checker is among the tests.
 pub(crate) fn checker(cargo: &Cargo<'_>, verb: &str) -> Command {
     let mut command = cargo.command(verb);
-    command.args(["--package", "keel-check", "--profile", "checker"]);
+    command.args(["--package", "keel-check", "--profile", "checker"]).env("KEEL_DOMAINS", "2");
     command
 }

@@ -159,8 +159,8 @@ fn time_words(kernel: &Kernel<Host>) -> Vec<u64> {
         domains.current().into(),
         if DOMAINS == 1 { 0 } else { domains.end().0.saturating_sub(now) },
     ];
-    for entry in domains.entries() {
-        words.extend([entry.domain.into(), entry.duration.0]);
+    for (index, entry) in domains.entries().iter().enumerate().filter(|(_, entry)| !entry.is_end()) {
+        words.extend([index as u64, entry.domain.into(), entry.duration.0]);
     }
     words
 }
