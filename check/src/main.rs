@@ -29,9 +29,9 @@ struct Arguments {
     /// Random runs of each kind
     #[arg(long, default_value_t = 300)]
     runs: u32,
-    /// Seconds for each kind of random runs, after which no more are begun
+    /// Seconds to divide among the small systems and the random runs, whatever else is said
     #[arg(long)]
-    random_seconds: Option<u64>,
+    seconds: Option<u64>,
     /// The seed of the random runs
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -59,6 +59,11 @@ enum Refinement {
     Random(Subject, Runs),
 }
 
+/// Of time that is divided, what the small systems get, in hundredths; random runs get the rest.
+const EXPLORED: u32 = 90;
+/// How many kinds of random runs there are.
+const KINDS: usize = 6;
+
 /// How random runs go.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Runs {
@@ -84,9 +89,11 @@ fn main() -> ExitCode {
     print(&rows)
 }
 
-/// The rows of all links, by two workers.
+/// How many links are checked at a time.
+const WORKERS: usize = 2;
+
+/// The rows of all links.
 fn in_parallel<T: Sync>(links: &[T], check: impl Fn(&T) -> Row + Sync) -> Vec<Row> {
-    const WORKERS: usize = 2;
     let (next, rows) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..WORKERS {
@@ -168,6 +175,12 @@ fn refinements() -> impl Iterator<Item = Refinement> {
     Small::ALL.into_iter().map(Refinement::Explored).chain(random)
 }
 
+/// What each of `count` links gets of this part, in hundredths, of the time that is divided, if any is.
+fn divided(arguments: &Arguments, part: u32, count: usize) -> Option<Duration> {
+    let all = Duration::from_secs(arguments.seconds?) * WORKERS as u32;
+    Some(all * part / 100 / count as u32)
+}
+
 impl Refinement {
     fn name(self) -> String {
         let (subject, runs) = match self {
@@ -197,7 +210,9 @@ impl Refinement {
 }
 
 fn explored(small: Small, arguments: &Arguments) -> Result<(String, Coverage), String> {
-    let found = explore(small, arguments.depth, Duration::from_secs(arguments.explore_seconds))?;
+    let time = divided(arguments, EXPLORED, Small::ALL.len());
+    let time = time.unwrap_or(Duration::from_secs(arguments.explore_seconds));
+    let found = explore(small, arguments.depth, time)?;
     let how = if found.is_complete { "all states that there are, after" } else { "all sequences of" };
     let Explored { depth, states, transitions, coverage, .. } = found;
     Ok((format!("{how} {depth} operations; {states} states, {transitions} transitions"), coverage))
@@ -208,7 +223,8 @@ fn random(subject: Subject, kind: Runs, arguments: &Arguments) -> Result<(String
     const PIECE: u32 = 50;
     let with_theorems = kind == Runs::WithTheorems;
     let wanted = if with_theorems { arguments.runs / 30 } else { arguments.runs };
-    let end = arguments.random_seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let time = divided(arguments, 100 - EXPLORED, KINDS);
+    let end = time.map(|time| Instant::now() + time);
     let (mut coverage, mut done) = (Coverage::default(), 0);
     let piece = if end.is_some() { PIECE } else { wanted };
     while done < wanted && end.is_none_or(|end| Instant::now() < end) {

@@ -19,7 +19,7 @@ pub struct Stage {
 }
 
 /// Log2 of the size of a system's memory. Miri, which is slow, clears no more of it than is needed.
-const MEMORY_BITS: u8 = if cfg!(miri) { 18 } else { 20 };
+const MEMORY_BITS: u8 = if cfg!(miri) { 19 } else { 20 };
 /// The interrupts that come.
 pub const IRQS: [u32; 2] = [5, 40];
 /// Empty slots of the large system.

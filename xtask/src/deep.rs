@@ -34,26 +34,18 @@ const NIGHTLY: &str = "nightly";
 const CHECKER: [Link; 3] = [Link::Theorems, Link::Explored, Link::Random];
 /// How often it is looked whether a program has ended.
 const POLL: Duration = Duration::from_millis(200);
+/// What a program that is asked to end gets for that.
+const TO_TIDY: Duration = Duration::from_secs(20);
 
-/// Parts of the time in hundredths. Of the first two, the share of each system and of each kind of runs is what the
-/// checker is told, of which it has two workers.
+/// Parts of the time in hundredths.
 mod share {
-    /// Of the small systems that are explored.
-    pub(super) const EXPLORED: u64 = 64;
-    /// Of random runs.
-    pub(super) const RANDOM: u64 = 8;
+    /// Of the checker, theorems aside.
+    pub(super) const CHECKER: u64 = 72;
     /// Of the fuzzer, beside the next two.
     pub(super) const FUZZED: u64 = 28;
     /// Of Miri, at most.
     pub(super) const MIRI: u64 = 14;
 }
-
-/// Small systems.
-const SYSTEMS: u64 = 8;
-/// Kinds of random runs.
-const KINDS: u64 = 6;
-/// What the checker does at a time.
-const WORKERS: u64 = 2;
 
 /// The sources of which mutants are made: where operations are decided and carried out.
 const MUTATED: [&str; 7] = [
@@ -95,7 +87,7 @@ pub(crate) fn check(cargo: &Cargo<'_>, arguments: &cli::Check) -> Result<ExitCod
     let mut table = Vec::new();
     let mut holds = true;
     if CHECKER.into_iter().any(is_wanted) {
-        let (lines, is_fine) = deep.checker(&is_wanted, seconds)?;
+        let (lines, is_fine) = deep.checker(&is_wanted, part(share::CHECKER))?;
         table.extend(lines);
         holds &= is_fine;
     }
@@ -165,16 +157,14 @@ impl Deep<'_> {
     }
 
     /// The checker's table, and whether everything in it holds.
-    fn checker(&self, is_wanted: &dyn Fn(Link) -> bool, seconds: u64) -> Result<(Vec<String>, bool)> {
-        let each = |share: u64, count: u64| (seconds * share * WORKERS / 100 / count).max(1);
+    fn checker(&self, is_wanted: &dyn Fn(Link) -> bool, time: Duration) -> Result<(Vec<String>, bool)> {
         let mut command = check::checker(self.cargo, "run");
         command.arg("--");
         let names = [(Link::Theorems, "theorems"), (Link::Explored, "explored"), (Link::Random, "random")];
         for (_, name) in names.into_iter().filter(|(link, _)| is_wanted(*link)) {
             command.args(["--only", name]);
         }
-        command.arg(format!("--explore-seconds={}", each(share::EXPLORED, SYSTEMS)));
-        command.arg(format!("--random-seconds={}", each(share::RANDOM, KINDS)));
+        command.arg(format!("--seconds={}", time.as_secs()));
         command.arg(format!("--runs={}", u32::MAX));
         let output = command.stderr(std::process::Stdio::inherit()).output().context("cannot start cargo")?;
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -237,6 +227,8 @@ impl Deep<'_> {
     fn miri_tests(&self) -> Command {
         let mut command = with_nightly(&["miri", "test", "--package", "keel-check", "--test", "short"]);
         command.env("MIRIFLAGS", "-Zmiri-tree-borrows -Zmiri-disable-isolation");
+        // A backtrace takes Miri minutes.
+        command.env("RUST_BACKTRACE", "0");
         command.current_dir(self.cargo.workspace.root());
         command
     }
@@ -329,21 +321,35 @@ impl Deep<'_> {
     }
 }
 
-/// Waits until `child`, which leads a group of processes, ends by itself; or ends it.
+/// Waits until `child`, which leads a group of processes, ends by itself; or ends it. It is asked first, because it may
+/// have children that lead groups of their own.
 fn wait_for(child: &mut Child, time: Duration) -> Result<Option<ExitStatus>> {
+    let status = ended_within(child, time)?;
+    if status.is_some() {
+        return Ok(status);
+    }
+    for signal in [Signal::TERM, Signal::KILL] {
+        if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
+            // It may have ended meanwhile.
+            let _ = kill_process_group(group, signal);
+        }
+        if ended_within(child, TO_TIDY)?.is_some() {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+/// How `child` ends, if it does in time.
+fn ended_within(child: &mut Child, time: Duration) -> Result<Option<ExitStatus>> {
     let end = Instant::now() + time;
-    while Instant::now() < end {
-        if let Some(status) = child.try_wait().context("cannot wait for a program")? {
-            return Ok(Some(status));
+    loop {
+        let status = child.try_wait().context("cannot wait for a program")?;
+        if status.is_some() || Instant::now() >= end {
+            return Ok(status);
         }
         thread::sleep(POLL);
     }
-    if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
-        // It may have ended meanwhile.
-        let _ = kill_process_group(group, Signal::KILL);
-    }
-    child.wait().context("cannot wait for a program")?;
-    Ok(None)
 }
 
 /// Whether a line of [`EXPLAINED`] is the name of a mutant.
