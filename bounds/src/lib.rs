@@ -22,7 +22,7 @@
 //! ```
 //!
 //! The bound of a loop is a constant or depends on what user level chooses: the levels of a CSpace, the words of a message,
-//! its capabilities, the objects of a Retype, and with the number of its waiting threads the height of the trees that
+//! its capabilities, the objects of a Retype, and with the number of threads that wait for time the height of the tree that
 //! they form ([`at_most!`]). A build with debug assertions counts
 //! the rounds and panics when there is one too many; in others the counter has no size, and nothing is executed.
 //!
@@ -145,15 +145,18 @@ pub mod operation {
 }
 
 /// What bounds depend on: the levels of a CSpace, the words of a message, the capabilities in it, the objects of a Retype,
-/// and the height of the trees that waiting threads form.
+/// and the height of the tree that threads form which wait for time.
 pub type Values = [u64; 5];
 
 /// The largest values.
 pub const MOST: Values = [64, 120, 3, 256, MAX_HEIGHT];
 
-/// No tree of threads is higher: one of height 40 has at least 433,494,436 nodes, and a kernel's window of 2^39 bytes has
-/// room for 2^28 threads.
-pub const MAX_HEIGHT: u64 = 39;
+/// The most threads on a way through a tree that is ordered by times: such a way goes one bit of the time further with each
+/// of them.
+pub const MAX_HEIGHT: u64 = 65;
+
+/// The factor of the height, for bounds that are written as numbers.
+pub const HEIGHT: u64 = 1 << (4 * FACTOR_BITS);
 
 /// Bits of a factor.
 const FACTOR_BITS: u32 = 12;
@@ -247,7 +250,7 @@ macro_rules! at_most {
     (words) => { $crate::at_most!(@ 0, 1 << 12) };
     (caps) => { $crate::at_most!(@ 0, 1 << 24) };
     (objects) => { $crate::at_most!(@ 0, 1 << 36) };
-    (height) => { $crate::at_most!(@ 0, 1 << 48) };
+    (height) => { $crate::at_most!(@ 0, $crate::HEIGHT) };
     (@ $constant:expr, $factors:expr) => {
         $crate::Rounds::<{ $crate::place(file!(), line!(), column!()) }, { $constant }, { $factors }>::begin()
     };
@@ -350,7 +353,7 @@ mod test {
     #[test]
     fn bounds_are_expressions() {
         assert_eq!(bound(2, 1 << 12, super::MOST), 122);
-        assert_eq!(bound(0, 1 << 36 | 1 << 48, super::MOST), 295);
+        assert_eq!(bound(0, 1 << 36 | super::HEIGHT, super::MOST), 321);
         assert_eq!(bound(7, 1, [1, 4, 0, 1, 4]), 8);
     }
 }

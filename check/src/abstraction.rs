@@ -350,7 +350,7 @@ fn queues(kernel: &Kernel<Host>) -> Queues {
         }
     }
     let release = tree(&kernel.store, core.release().root());
-    let release = release.into_iter().map(|tcb| (kernel.store[tcb].links.key.major, object(tcb)));
+    let release = release.into_iter().map(|tcb| (kernel.store[tcb].links.key, object(tcb)));
     let pause_end = core.release().pause_end().0;
     Queues { ready, release: release.collect(), pause_end, decision: Decision::None }
 }

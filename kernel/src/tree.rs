@@ -1,72 +1,52 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! Balanced trees of threads: the queues whose order is not first come, first served alone.
+//! Trees of threads: the queues whose order is not first come, first served alone.
 //!
-//! Endpoints and notifications order their waiters by priority and then by arrival, the release queue orders
-//! threads by the time at which their budget returns. All three are an AVL tree whose nodes are the waiting
-//! threads themselves ([`crate::object::Tcb::links`]), so a queue costs its owner one word: the root.
+//! Endpoints and notifications order their waiters by priority and then by arrival ([`ByPriority`]), the release queue
+//! orders threads by the time at which their budget returns ([`ByTime`]). Both are a *digital search tree* whose nodes
+//! are the waiting threads themselves ([`crate::object::Tcb::links`]), so a queue costs its owner one word: the root.
 //!
-//! A node knows its parent, and to which side it leans. So insertion walks down once, removal begins at the node that
-//! goes; both walk up as far as heights change. Links of a thread that has left its tree mean nothing.
+//! In such a tree the bits of a key, the highest first, say where to go: left for 0, right for 1. A thread becomes a node
+//! where this way leads to nobody. Threads with the same key form a ring, of which the first alone stands in the tree:
+//!
+//! ```text
+//!                  0110                   Of the keys below a node nothing is known but their first bits,
+//!            0 /         \ 1              as many as there are steps from the root: any of them could take
+//!           0011         1000             the node's place. So whoever leaves from the middle is replaced by
+//!        0 /    \ 1         \ 1           one from the bottom. Nothing is ever balanced.
+//!       0001    0100        1101 = 1101 = 1101
+//! ```
+//!
+//! Links of a thread that has left its tree mean nothing.
 //!
 //! Invariants, of every tree between two operations:
-//! - **B1** Keys to the left of a node are smaller than its own, keys to the right greater; no two are equal.
-//! - **B2** `lean` is the height of the right child less that of the left, and is -1, 0 or 1. An absent child has
-//!   height 0.
+//! - **B1** The keys below a node on the left differ from those on its right in the bit that is as many steps behind the
+//!   first as the node is below the root: there it is 0, here 1. All of them, and the node's own, agree in the bits before
+//!   that. No two nodes have the same key.
+//! - **B2** Who stands in a ring has the same key, and came after those before it. All but the first have no parent and no
+//!   children; who is alone has no neighbours.
 //! - **B3** A node is the parent of its children; the root has no parent.
 //!
-//! Bound: an AVL tree of height 40 has at least 433,494,436 nodes, and there are at most 2^28 threads in the 2^39
-//! bytes that a kernel's window shows. So no height exceeds 39 ([`MAX_HEIGHT`]). An insertion rotates at most once. A
-//! removal rotates on its way up only where the path has a step of two heights: at most [`MAX_ROTATIONS`] times.
+//! Bound: a way down ends after as many steps as keys have bits that can differ: 8 for a priority, 64 for a time. It
+//! passes at most one node more. Nothing here does more than follow two such ways, however many threads there are.
 
 use crate::arch::Arch;
 use crate::object::Tcb;
 use crate::store::{Ref, Store};
-use keel_bounds::at_most;
+use crate::units::Priority;
+use keel_bounds::{MAX_HEIGHT, at_most};
 
-/// No tree is higher.
-pub const MAX_HEIGHT: usize = keel_bounds::MAX_HEIGHT as usize;
+/// What a tree is ordered by, smallest first.
+pub type Key = u64;
 
-/// The most rotations of a removal.
-pub const MAX_ROTATIONS: usize = MAX_HEIGHT / 2;
+/// Bits of a key.
+const KEY_BITS: u32 = Key::BITS;
 
-/// What a tree is ordered by. No two keys in a tree are equal.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
-#[repr(C)]
-pub struct Key {
-    /// Time, or 255 − priority.
-    pub major: u64,
-    /// Arrival ([`crate::Kernel::next_sequence`]).
-    pub minor: u64,
-}
-
-/// One of the two sides of a node.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Side {
-    /// Where smaller keys are.
-    Left = 0,
-    /// Where greater keys are.
-    Right = 1,
-}
-
-use Side::{Left, Right};
-
-impl Side {
-    /// What a node leans by if this side is higher by one.
-    const fn sign(self) -> i64 {
-        match self {
-            Left => -1,
-            Right => 1,
-        }
-    }
-
-    /// The other one.
-    const fn other(self) -> Self {
-        match self {
-            Left => Right,
-            Right => Left,
-        }
-    }
+/// The key of a priority: the highest comes first. Only the first 8 bits are used, so that ways are short.
+#[must_use]
+#[inline(always)]
+pub const fn key_of(priority: Priority) -> Key {
+    (!priority as Key) << (KEY_BITS - Priority::BITS)
 }
 
 /// A thread's place in a queue.
@@ -75,273 +55,268 @@ impl Side {
 pub struct Links {
     /// The children, left and right; in a list, the neighbours.
     pub children: [Option<Ref<Tcb>>; 2],
+    /// The neighbours in the ring of those with the same key, the previous and the next.
+    pub ring: [Option<Ref<Tcb>>; 2],
     /// The parent.
     pub parent: Option<Ref<Tcb>>,
-    /// By how much the right child is higher than the left.
-    pub lean: i64,
     /// What the tree is ordered by.
     pub key: Key,
 }
 
 impl Links {
-    /// Of a node without children.
+    /// Of a node without children and equals.
     #[must_use]
     #[inline(always)]
     pub const fn leaf(key: Key, parent: Option<Ref<Tcb>>) -> Self {
-        Self { children: [None; 2], parent, lean: 0, key }
+        Self { children: [None; 2], ring: [None; 2], parent, key }
     }
 
     /// The child with the smaller keys.
     #[must_use]
     #[inline(always)]
     pub const fn left(&self) -> Option<Ref<Tcb>> {
-        self.children[Left as usize]
+        self.children[0]
     }
 
     /// The child with the greater keys.
     #[must_use]
     #[inline(always)]
     pub const fn right(&self) -> Option<Ref<Tcb>> {
-        self.children[Right as usize]
+        self.children[1]
     }
 
-    /// Whether there are no children: a root is alone in its tree then.
+    /// The one before it in its ring.
     #[must_use]
     #[inline(always)]
-    pub const fn is_leaf(&self) -> bool {
-        self.left().is_none() && self.right().is_none()
+    pub const fn previous(&self) -> Option<Ref<Tcb>> {
+        self.ring[0]
+    }
+
+    /// The one behind it in its ring.
+    #[must_use]
+    #[inline(always)]
+    pub const fn next(&self) -> Option<Ref<Tcb>> {
+        self.ring[1]
+    }
+
+    /// Whether there are neither children nor equals: a root is alone in its tree then.
+    #[must_use]
+    #[inline(always)]
+    pub const fn is_alone(&self) -> bool {
+        self.left().is_none() && self.right().is_none() && self.next().is_none()
+    }
+
+    /// Any child; if there are two, that with the smaller keys.
+    #[inline(always)]
+    fn some_child(&self) -> Option<Ref<Tcb>> {
+        self.left().or(self.right())
     }
 }
 
-/// Inserts `tcb`, which is in no queue, with `key`, which the tree does not have. Gives the new root.
-#[must_use]
-pub fn insert<A: Arch>(
-    store: &mut Store<A>,
-    root: Option<Ref<Tcb>>,
-    tcb: Ref<Tcb>,
-    key: Key,
-) -> Option<Ref<Tcb>> {
-    let Some(mut parent) = root else {
-        store[tcb].links = Links::leaf(key, None);
-        return Some(tcb);
-    };
-    // One round per level.
-    let mut rounds = at_most!(height);
-    let side = loop {
-        rounds.count();
-        let links = &store[parent].links;
-        let side = if key < links.key { Left } else { Right };
-        match links.children[side as usize] {
-            Some(child) => parent = child,
-            None => break side,
-        }
-    };
-    store[tcb].links = Links::leaf(key, Some(parent));
-    store[parent].links.children[side as usize] = Some(tcb);
-    grown(store, root, parent, side)
-}
+/// Trees on the ways of which there are at most so many nodes: a constant and a factor of the height of trees that
+/// [`keel_bounds`] knows.
+pub struct Tree<const NODES: u64, const FACTORS: u64>;
 
-/// Removes `tcb`, which is in the tree. Gives the new root.
-#[must_use]
-pub fn remove<A: Arch>(store: &mut Store<A>, root: Option<Ref<Tcb>>, tcb: Ref<Tcb>) -> Option<Ref<Tcb>> {
-    let Links { children, parent, .. } = store[tcb].links;
-    debug_assert!(parent.is_some() || root == Some(tcb), "{tcb:?} is not in the tree of {root:?}");
-    match children {
-        [Some(_), Some(right)] => remove_inner(store, root, tcb, right),
-        [child, None] | [None, child] => {
-            if let Some(child) = child {
-                store[child].links.parent = parent;
+/// Trees with keys made of priorities ([`key_of`]).
+pub type ByPriority = Tree<{ Priority::BITS as u64 + 1 }, 0>;
+
+/// Trees with any keys.
+pub type ByTime = Tree<0, { keel_bounds::HEIGHT }>;
+
+const _: () = assert!(MAX_HEIGHT == KEY_BITS as u64 + 1);
+
+impl<const NODES: u64, const FACTORS: u64> Tree<NODES, FACTORS> {
+    /// Inserts `tcb`, which is in no queue, behind those with the same key. Gives the new root.
+    #[must_use]
+    pub fn insert<A: Arch>(
+        store: &mut Store<A>,
+        root: Option<Ref<Tcb>>,
+        tcb: Ref<Tcb>,
+        key: Key,
+    ) -> Option<Ref<Tcb>> {
+        let Some(mut parent) = root else {
+            store[tcb].links = Links::leaf(key, None);
+            return Some(tcb);
+        };
+        let mut bits = key;
+        let mut rounds = at_most!(@ NODES, FACTORS);
+        let side = loop {
+            rounds.count();
+            let links = &store[parent].links;
+            if links.key == key {
+                append(store, parent, tcb);
+                return root;
             }
-            let Some(parent) = parent else { return child };
-            let side = side_of(store, parent, tcb);
-            store[parent].links.children[side as usize] = child;
-            shrunk(store, root, parent, side)
+            let side = bits >> (KEY_BITS - 1);
+            bits <<= 1;
+            match links.children[side as usize] {
+                Some(child) => parent = child,
+                None => break side,
+            }
+        };
+        store[tcb].links = Links::leaf(key, Some(parent));
+        store[parent].links.children[side as usize] = Some(tcb);
+        root
+    }
+
+    /// Removes `tcb`, which is in the tree. Gives the new root.
+    #[must_use]
+    pub fn remove<A: Arch>(store: &mut Store<A>, root: Option<Ref<Tcb>>, tcb: Ref<Tcb>) -> Option<Ref<Tcb>> {
+        let is_node = is_node(store, root, tcb);
+        let successor = match store[tcb].links.ring {
+            [Some(previous), Some(next)] => {
+                leave_ring(store, previous, next);
+                if !is_node {
+                    return root;
+                }
+                Some(next)
+            }
+            _ => {
+                debug_assert!(is_node, "{tcb:?} is not in the tree of {root:?}");
+                Self::take_lowest(store, tcb)
+            }
+        };
+        replace(store, root, tcb, successor)
+    }
+
+    /// The thread that comes first.
+    #[must_use]
+    #[inline]
+    pub fn first<A: Arch>(store: &Store<A>, root: Option<Ref<Tcb>>) -> Option<Ref<Tcb>> {
+        root.map(|root| Self::smallest(store, root))
+    }
+
+    /// The thread that comes after `tcb`, which is in the tree, among those with the same key.
+    #[must_use]
+    #[inline]
+    pub fn next_equal<A: Arch>(store: &Store<A>, root: Option<Ref<Tcb>>, tcb: Ref<Tcb>) -> Option<Ref<Tcb>> {
+        store[tcb].links.next().filter(|&next| !is_node(store, root, next))
+    }
+
+    /// The thread that comes after `tcb`, which is in the tree.
+    #[must_use]
+    pub fn after<A: Arch>(store: &Store<A>, root: Option<Ref<Tcb>>, tcb: Ref<Tcb>) -> Option<Ref<Tcb>> {
+        Self::next_equal(store, root, tcb).or_else(|| Self::above(store, root, store[tcb].links.key))
+    }
+
+    /// The first thread with a key that is greater than `key`.
+    #[must_use]
+    pub fn above<A: Arch>(store: &Store<A>, root: Option<Ref<Tcb>>, key: Key) -> Option<Ref<Tcb>> {
+        // The best node on the way that `key` shows; and what lies right of that way, at the lowest place.
+        let (mut best, mut right) = (None, None);
+        let (mut node, mut bits) = (root, key);
+        let mut rounds = at_most!(@ NODES, FACTORS);
+        while let Some(tcb) = node {
+            rounds.count();
+            let links = &store[tcb].links;
+            if links.key > key {
+                best = Some(best.map_or(tcb, |best| smaller(store, best, tcb)));
+            }
+            if bits >> (KEY_BITS - 1) == 0 {
+                right = links.right().or(right);
+                node = links.left();
+            } else {
+                node = links.right();
+            }
+            bits <<= 1;
+        }
+        let right = right.map(|right| Self::smallest(store, right));
+        match (best, right) {
+            (Some(best), Some(right)) => Some(smaller(store, best, right)),
+            (one, other) => one.or(other),
         }
     }
-}
 
-/// The thread with the smallest key.
-#[must_use]
-pub fn first<A: Arch>(store: &Store<A>, root: Option<Ref<Tcb>>) -> Option<Ref<Tcb>> {
-    root.map(|root| leftmost(store, root))
-}
-
-/// The thread with the smallest key that is greater than `key`.
-#[must_use]
-pub fn next_after<A: Arch>(store: &Store<A>, root: Option<Ref<Tcb>>, key: Key) -> Option<Ref<Tcb>> {
-    let (mut best, mut next) = (None, root);
-    // One round per level.
-    let mut rounds = at_most!(height);
-    while let Some(node) = next {
-        rounds.count();
-        let links = &store[node].links;
-        if key < links.key {
-            best = next;
-            next = links.left();
-        } else {
-            next = links.right();
+    /// The node with the smallest key of those below `node`, and itself: one of those on the way that keeps left.
+    fn smallest<A: Arch>(store: &Store<A>, mut node: Ref<Tcb>) -> Ref<Tcb> {
+        let mut best = node;
+        let mut rounds = at_most!(@ NODES, FACTORS);
+        while let Some(child) = store[node].links.some_child() {
+            rounds.count();
+            best = smaller(store, best, child);
+            node = child;
         }
+        best
     }
-    best
-}
 
-/// The smallest of those below `node`, and itself.
-fn leftmost<A: Arch>(store: &Store<A>, mut node: Ref<Tcb>) -> Ref<Tcb> {
-    // One round per level.
-    let mut rounds = at_most!(height);
-    while let Some(left) = store[node].links.left() {
-        rounds.count();
-        node = left;
+    /// Takes a node without children out of the tree, somewhere below `node`; none if there is nobody.
+    fn take_lowest<A: Arch>(store: &mut Store<A>, node: Ref<Tcb>) -> Option<Ref<Tcb>> {
+        let mut lowest = store[node].links.some_child()?;
+        let mut rounds = at_most!(@ NODES, FACTORS);
+        while let Some(child) = store[lowest].links.some_child() {
+            rounds.count();
+            lowest = child;
+        }
+        let parent = store[lowest].links.parent?;
+        replace_child(store, parent, lowest, None);
+        Some(lowest)
     }
-    node
 }
 
-/// On which side of `parent` its child `node` is.
-fn side_of<A: Arch>(store: &Store<A>, parent: Ref<Tcb>, node: Ref<Tcb>) -> Side {
-    if store[parent].links.left() == Some(node) { Left } else { Right }
+/// Whether `tcb`, which is in the tree of `root`, is one of its nodes: the first of its ring.
+#[inline(always)]
+fn is_node<A: Arch>(store: &Store<A>, root: Option<Ref<Tcb>>, tcb: Ref<Tcb>) -> bool {
+    store[tcb].links.parent.is_some() || root == Some(tcb)
 }
 
-/// Removes `tcb`, which has two children: the smallest on its right takes its place.
-fn remove_inner<A: Arch>(
-    store: &mut Store<A>,
-    root: Option<Ref<Tcb>>,
-    tcb: Ref<Tcb>,
-    right: Ref<Tcb>,
-) -> Option<Ref<Tcb>> {
-    let successor = leftmost(store, right);
-    let shrinks = if successor == right {
-        (successor, Right)
+/// The one of two nodes that has the smaller key.
+#[inline(always)]
+fn smaller<A: Arch>(store: &Store<A>, one: Ref<Tcb>, other: Ref<Tcb>) -> Ref<Tcb> {
+    if store[other].links.key < store[one].links.key { other } else { one }
+}
+
+/// Puts `tcb` at the end of the ring of `first`.
+fn append<A: Arch>(store: &mut Store<A>, first: Ref<Tcb>, tcb: Ref<Tcb>) {
+    let Links { key, .. } = store[first].links;
+    let last = store[first].links.previous().unwrap_or(first);
+    store[tcb].links = Links { ring: [Some(last), Some(first)], ..Links::leaf(key, None) };
+    store[last].links.ring[1] = Some(tcb);
+    store[first].links.ring[0] = Some(tcb);
+}
+
+/// Closes a ring where the one between `previous` and `next` leaves it. Who remains alone has no neighbours.
+fn leave_ring<A: Arch>(store: &mut Store<A>, previous: Ref<Tcb>, next: Ref<Tcb>) {
+    if previous == next {
+        store[next].links.ring = [None; 2];
     } else {
-        let Links { children: [_, rest], parent, .. } = store[successor].links;
-        let above = parent.unwrap_or(right);
-        set_child(store, above, Left, rest);
-        set_child(store, successor, Right, Some(right));
-        (above, Left)
-    };
-    let Links { children: [left, _], parent, lean, .. } = store[tcb].links;
-    set_child(store, successor, Left, left);
-    store[successor].links.lean = lean;
-    let root = replace_child(store, root, parent, tcb, successor);
-    shrunk(store, root, shrinks.0, shrinks.1)
-}
-
-/// Hooks `child` in below `node`.
-fn set_child<A: Arch>(store: &mut Store<A>, node: Ref<Tcb>, side: Side, child: Option<Ref<Tcb>>) {
-    store[node].links.children[side as usize] = child;
-    if let Some(child) = child {
-        store[child].links.parent = Some(node);
+        store[previous].links.ring[1] = Some(next);
+        store[next].links.ring[0] = Some(previous);
     }
 }
 
-/// Puts `new` where `old` was: below `parent`, or at the root. Gives the root.
-fn replace_child<A: Arch>(
+/// Puts `new`, which is no node, or nobody in the place of the node `old`. Gives the root.
+fn replace<A: Arch>(
     store: &mut Store<A>,
     root: Option<Ref<Tcb>>,
-    parent: Option<Ref<Tcb>>,
     old: Ref<Tcb>,
-    new: Ref<Tcb>,
+    new: Option<Ref<Tcb>>,
 ) -> Option<Ref<Tcb>> {
-    store[new].links.parent = parent;
-    let Some(parent) = parent else { return Some(new) };
-    let side = side_of(store, parent, old);
-    store[parent].links.children[side as usize] = Some(new);
+    let Links { children, parent, .. } = store[old].links;
+    if let Some(new) = new {
+        store[new].links.children = children;
+        store[new].links.parent = parent;
+        let [left, right] = children;
+        adopt(store, left, new);
+        adopt(store, right, new);
+    }
+    let Some(parent) = parent else { return new };
+    replace_child(store, parent, old, new);
     root
 }
 
-/// What is below `node` on `side` has become higher by one: restores B2. Gives the root.
-fn grown<A: Arch>(
-    store: &mut Store<A>,
-    root: Option<Ref<Tcb>>,
-    mut node: Ref<Tcb>,
-    mut side: Side,
-) -> Option<Ref<Tcb>> {
-    // One round per level.
-    let mut rounds = at_most!(height);
-    loop {
-        rounds.count();
-        let links = &mut store[node].links;
-        if links.lean == side.sign() {
-            // The rotation makes it as high as it was.
-            return rotate(store, root, node, side).1;
-        }
-        links.lean += side.sign();
-        if links.lean == 0 {
-            return root;
-        }
-        let Some(parent) = links.parent else { return root };
-        side = side_of(store, parent, node);
-        node = parent;
+/// Makes `parent` that of `child`, if there is one.
+#[inline(always)]
+fn adopt<A: Arch>(store: &mut Store<A>, child: Option<Ref<Tcb>>, parent: Ref<Tcb>) {
+    if let Some(child) = child {
+        store[child].links.parent = Some(parent);
     }
 }
 
-/// What is below `node` on `side` has become lower by one: restores B2. Gives the root.
-fn shrunk<A: Arch>(
-    store: &mut Store<A>,
-    mut root: Option<Ref<Tcb>>,
-    mut node: Ref<Tcb>,
-    mut side: Side,
-) -> Option<Ref<Tcb>> {
-    // One round per level.
-    let mut rounds = at_most!(height);
-    let mut rotations = at_most!(MAX_ROTATIONS);
-    loop {
-        rounds.count();
-        let links = &mut store[node].links;
-        if links.lean == 0 {
-            // The other side is still as high as it was.
-            links.lean = -side.sign();
-            return root;
-        }
-        if links.lean == side.sign() {
-            links.lean = 0;
-        } else {
-            rotations.count();
-            (node, root) = rotate(store, root, node, side.other());
-            if store[node].links.lean != 0 {
-                return root;
-            }
-        }
-        let Some(parent) = store[node].links.parent else { return root };
-        side = side_of(store, parent, node);
-        node = parent;
-    }
-}
-
-/// `node` is too high on the side `heavy` by two: its child there, or that one's child on the inner side, comes to
-/// the top. Gives that and the root.
-fn rotate<A: Arch>(
-    store: &mut Store<A>,
-    root: Option<Ref<Tcb>>,
-    node: Ref<Tcb>,
-    heavy: Side,
-) -> (Ref<Tcb>, Option<Ref<Tcb>>) {
-    let (sign, light) = (heavy.sign(), heavy.other());
-    let Links { children, parent, .. } = store[node].links;
-    let Some(child) = children[heavy as usize] else { return (node, root) };
-    let Links { lean, children, .. } = store[child].links;
-    let inner = children[light as usize];
-    match inner {
-        Some(top) if lean == -sign => {
-            let Links { lean, children, .. } = store[top].links;
-            set_child(store, child, light, children[heavy as usize]);
-            set_child(store, node, heavy, children[light as usize]);
-            set_child(store, top, heavy, Some(child));
-            set_child(store, top, light, Some(node));
-            store[node].links.lean = if lean == sign { -sign } else { 0 };
-            store[child].links.lean = if lean == -sign { sign } else { 0 };
-            store[top].links.lean = 0;
-            (top, replace_child(store, root, parent, node, top))
-        }
-        _ => {
-            set_child(store, node, heavy, inner);
-            set_child(store, child, light, Some(node));
-            // A child that leaned to neither side leaves both leaning towards each other.
-            let rest = if lean == 0 { sign } else { 0 };
-            store[node].links.lean = rest;
-            store[child].links.lean = -rest;
-            (child, replace_child(store, root, parent, node, child))
-        }
-    }
+/// Puts `new` or nobody in the place of `old` below `parent`.
+#[inline(always)]
+fn replace_child<A: Arch>(store: &mut Store<A>, parent: Ref<Tcb>, old: Ref<Tcb>, new: Option<Ref<Tcb>>) {
+    let children = &mut store[parent].links.children;
+    children[usize::from(children[0] != Some(old))] = new;
 }
 
 #[cfg(test)]

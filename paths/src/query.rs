@@ -18,7 +18,7 @@ pub struct Parameters(pub Values);
 
 impl Parameters {
     /// What programs usually do.
-    pub const ORDINARY: Self = Self([1, 4, 0, 1, 3]);
+    pub const ORDINARY: Self = Self([1, 4, 0, 1, 7]);
     /// The worst that they can do.
     pub const WORST: Self = Self(keel_bounds::MOST);
 }

@@ -87,6 +87,7 @@ impl Inside {
             repeats_restart.into(),
             thread.yield_to.is_some().into(),
             thread.cancelling.endpoint.is_some().into(),
+            thread.cancelling.finished.is_some().into(),
         ];
         more.extend(fault_words(&thread.fault));
         self.more.insert(object(tcb), more);
@@ -101,10 +102,11 @@ impl Inside {
     }
 }
 
-/// What the tree looks like at one of its nodes: which children there are, and to which side it leans.
+/// What the tree looks like at one of its nodes: which children there are, whether there are others with the same key,
+/// and whether it is their first.
 fn shape(links: &Links) -> u64 {
     let children = u64::from(links.left().is_some()) | u64::from(links.right().is_some()) << 1;
-    children << 2 | (links.lean + 1).cast_unsigned()
+    children << 2 | u64::from(links.next().is_some()) << 1 | u64::from(links.parent.is_some())
 }
 
 fn fault_words(fault: &Fault) -> Vec<u64> {

@@ -18,7 +18,7 @@ use crate::object::reply::Above;
 use crate::object::tcb::{Queued, TcbSlot};
 use crate::object::{Endpoint, Notification, Reply, SchedContext, Tcb, ThreadState};
 use crate::store::Ref;
-use crate::tree::{self, Key};
+use crate::tree::{ByPriority, Key};
 
 /// What an audit has seen.
 #[derive(Clone, Copy, Default, Debug)]
@@ -132,16 +132,16 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
-    /// The threads of a tree, by ascending keys; how many.
+    /// The threads of a tree in order; how many.
     fn audit_queue(&self, root: Option<Ref<Tcb>>, belongs: impl Fn(&Tcb) -> bool) -> u64 {
-        let (mut count, mut next) = (0, tree::first(&self.store, root));
+        let (mut count, mut next) = (0, ByPriority::first(&self.store, root));
         let mut last = None::<Key>;
         while let Some(tcb) = next {
             let key = self.store[tcb].links.key;
-            assert!(last < Some(key), "B1: {tcb:?} waits before an earlier one");
+            assert!(last <= Some(key), "B1: {tcb:?} waits before an earlier one");
             assert!(belongs(&self.store[tcb]), "T2: {tcb:?} waits where it does not know");
             (count, last) = (count + 1, Some(key));
-            next = tree::next_after(&self.store, root, key);
+            next = ByPriority::after(&self.store, root, tcb);
         }
         count
     }

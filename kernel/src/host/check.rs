@@ -9,7 +9,7 @@
 //!
 //! - [`derivation`] D1 to D3; each capability names a live object of its kind (I1), each object has one, and objects lie
 //!   below the watermark of their untyped (I2).
-//! - [`waiting`] T1 to T3, order and balance of waiting threads, N1; R1, R2 and the call stacks.
+//! - [`waiting`] T1 to T3, order of waiting threads, N1, N2; R1, R2 and the call stacks.
 //! - [`scheduling`] T4, T5, bindings, refills, ready and release queues, and who runs.
 //! - [`machine`] Q1, Q2, and that nothing dead is loaded; [`paging`] V1 to V3, P1 to P3, F1.
 
@@ -26,7 +26,7 @@ use crate::object::tcb::{TCB_SLOTS, TcbSlot};
 use crate::object::{AsidPool, Endpoint, Notification, Reply, SchedContext, Tcb};
 use crate::store::checked::Region;
 use crate::store::{Kind, Object, Ref, Store};
-use crate::tree::{Key, MAX_HEIGHT};
+use crate::tree::{ByTime, Key};
 
 /// Panics with the first invariant that does not hold.
 pub fn check(kernel: &mut Kernel<Host>) {
@@ -115,32 +115,57 @@ fn named<T>(region: &Region) -> Ref<T> {
     Ref::at(region.address).expect("nothing lives at the null address")
 }
 
-/// The threads of a tree in order. Panics if it is not balanced (B2), not in order (B1), or too high.
+/// The threads of a tree in order. Panics if one is not where its key belongs (B1), or if those who come after one are not
+/// those who should (B2, B3).
 #[must_use]
 pub fn tree(store: &Store<Host>, root: Option<Ref<Tcb>>) -> Vec<Ref<Tcb>> {
-    let mut threads = Vec::new();
-    subtree(store, root, None, MAX_HEIGHT, &mut threads);
-    let keys: Vec<Key> = threads.iter().map(|&tcb| store[tcb].links.key).collect();
-    assert!(keys.is_sorted_by(|a, b| a < b), "B1: keys are not in order: {keys:?}");
+    let mut rings = Vec::new();
+    subtree(store, root, None, (0, 0), &mut rings);
+    rings.sort_by_key(|ring: &Vec<Ref<Tcb>>| store[ring[0]].links.key);
+    assert!(rings.is_sorted_by_key(|ring| store[ring[0]].links.key));
+    let threads = rings.concat();
+    let after = |before: Option<Ref<Tcb>>| match before {
+        Some(tcb) => ByTime::after(store, root, tcb),
+        None => ByTime::first(store, root),
+    };
+    assert_eq!(threads.first().copied(), after(None), "the first one");
+    for (index, &tcb) in threads.iter().enumerate() {
+        assert_eq!(after(Some(tcb)), threads.get(index + 1).copied(), "after {tcb:?}");
+    }
     threads
 }
 
-/// Adds the threads below `root` in order; the height.
+/// Adds the rings of the nodes at and below `root`, the bits of whose keys are `prefix` at the first places, as many as it
+/// is below the root of the tree.
 fn subtree(
     store: &Store<Host>,
     root: Option<Ref<Tcb>>,
     parent: Option<Ref<Tcb>>,
-    levels: usize,
-    threads: &mut Vec<Ref<Tcb>>,
-) -> i64 {
-    let Some(tcb) = root else { return 0 };
-    let levels = levels.checked_sub(1).expect("the tree is too high, or a circle");
+    (depth, prefix): (u32, Key),
+    rings: &mut Vec<Vec<Ref<Tcb>>>,
+) {
+    let Some(tcb) = root else { return };
+    assert!(depth <= Key::BITS, "the tree is too high, or a circle");
     let links = store[tcb].links;
     assert_eq!(links.parent, parent, "B3: the parent of {tcb:?}");
-    let left = subtree(store, links.left(), root, levels, threads);
-    threads.push(tcb);
-    let right = subtree(store, links.right(), root, levels, threads);
-    assert!(left.abs_diff(right) <= 1, "B2: {tcb:?} is not balanced");
-    assert_eq!(links.lean, right - left, "B2: the lean of {tcb:?}");
-    1 + left.max(right)
+    assert_eq!(links.key.checked_shr(Key::BITS - depth).unwrap_or(0), prefix, "B1: the place of {tcb:?}");
+    rings.push(ring(store, tcb));
+    subtree(store, links.left(), root, (depth + 1, prefix << 1), rings);
+    subtree(store, links.right(), root, (depth + 1, prefix << 1 | 1), rings);
+}
+
+/// Those who have the key of the node `first`.
+fn ring(store: &Store<Host>, first: Ref<Tcb>) -> Vec<Ref<Tcb>> {
+    let mut ring = vec![first];
+    let mut last = first;
+    while let Some(next) = store[last].links.next().filter(|&next| next != first) {
+        let links = store[next].links;
+        assert_eq!(links.previous(), Some(last), "B2: before {next:?}");
+        assert!(links.key == store[first].links.key && links.parent.is_none(), "B2: {next:?}");
+        assert_eq!(links.children, [None; 2], "B2: the children of {next:?}");
+        ring.push(next);
+        last = next;
+    }
+    assert_eq!(store[first].links.previous(), (last != first).then_some(last), "B2: the end of {first:?}");
+    ring
 }

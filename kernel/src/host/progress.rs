@@ -5,6 +5,7 @@
 //! between can make it no longer.
 
 use super::world::{CPtr, DEPTH, Thread, World};
+use crate::cap::Cap;
 use crate::object::ThreadState;
 use keel_abi::{label, object, slot};
 
@@ -172,6 +173,30 @@ fn cancelling_senders_who_send_again_at_once() {
     let again =
         |thread: &&Thread| world.kernel.store[thread.tcb].sending.since > threads_began(&world, &threads);
     assert_eq!(threads.iter().step_by(2).filter(again).count(), 10, "those with the badge, and they alone");
+}
+
+#[test]
+fn two_who_cancel_at_one_endpoint_in_turns() {
+    for count in 1..=8 {
+        let mut world = World::new();
+        let (badged, threads) = mixed_senders(&mut world, count);
+        let Cap::Endpoint(endpoint) = world.cap(badged) else { panic!("{:?}", world.cap(badged)) };
+        let mut cancellers = vec![(world.root(), 1), (world.thread(100).tcb, 3)];
+        world.kernel.arch.preempt_every(Some(1));
+        // Each is interrupted after one unit, and then the other one goes on.
+        let mut turns = 0;
+        while !cancellers.is_empty() {
+            let (thread, badge) = cancellers.remove(0);
+            if world.kernel.cancel_badged_sends(thread, endpoint.object, badge).is_err() {
+                cancellers.push((thread, badge));
+            }
+            turns += 1;
+            assert!(turns <= 2 * count + 4, "{count} senders: no end after {turns} turns");
+        }
+        let waits = |thread: &Thread| world.kernel.store[thread.tcb].state == ThreadState::BlockedOnSend;
+        assert!(threads.iter().skip(1).step_by(2).all(waits), "whose badge is 2");
+        assert!(!threads.iter().step_by(2).any(waits), "whose badge is 1");
+    }
 }
 
 /// The last arrival of those who were not cancelled.

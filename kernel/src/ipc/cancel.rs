@@ -5,12 +5,14 @@
 //!
 //! The last two are long. Each unit takes one thread. A queue that dies only gets shorter, since its last
 //! capability has become a zombie before. CancelBadgedSends leaves other senders in the queue, so it keeps its
-//! position: the running thread's [`crate::object::tcb::Cancelling`] says up to which key of the queue
-//! everything is done, and from which arrival on senders came after the operation began. The endpoint's
-//! `canceller` points back. A second thread that cancels at the same endpoint first finishes the work of the one
-//! that was there.
+//! position: the running thread's [`crate::object::tcb::Cancelling`] says who comes next, and from which arrival on
+//! senders came after the operation began. The endpoint's `canceller` points back. A second thread that cancels at the
+//! same endpoint first finishes the work of the one that was there, and leaves word for that one: so whoever is
+//! interrupted, and however often, no work is done twice.
 //!
-//! Invariant **N1** `endpoint.canceller == Some(t)` exactly if `t.cancelling.endpoint == Some(endpoint)`.
+//! Invariants:
+//! - **N1** `endpoint.canceller == Some(t)` exactly if `t.cancelling.endpoint == Some(endpoint)`.
+//! - **N2** Then `t.cancelling.next`, if there is one, waits to send at `endpoint`.
 
 use crate::Kernel;
 use crate::arch::Arch;
@@ -19,7 +21,7 @@ use crate::object::endpoint::EndpointState;
 use crate::object::tcb::Cancelling;
 use crate::object::{Endpoint, Notification, Tcb, ThreadState};
 use crate::store::Ref;
-use crate::tree::{self, Key};
+use crate::tree::ByPriority;
 
 impl<A: Arch> Kernel<A> {
     /// Ends whatever `tcb` waits for; it becomes Inactive. Its fault is forgotten. Nothing happens to a thread that
@@ -48,7 +50,6 @@ impl<A: Arch> Kernel<A> {
 
     /// The priority of `tcb` has changed: if it waits, it goes behind its new equals.
     pub fn requeue_waiter(&mut self, tcb: Ref<Tcb>) {
-        let arrival = self.next_sequence();
         if let Some(endpoint) = self.store[tcb].endpoint {
             let state = self.store[endpoint].state();
             self.dequeue_from_endpoint(tcb, endpoint);
@@ -56,11 +57,12 @@ impl<A: Arch> Kernel<A> {
                 // It moves past the position of a cancellation that would have reached it.
                 self.restart_waiter(tcb);
             } else {
-                self.enqueue_on_endpoint(tcb, endpoint, state, arrival);
+                self.store[tcb].sending.placed = self.next_sequence();
+                self.enqueue_on_endpoint(tcb, endpoint, state);
             }
         } else if let Some(notification) = self.store[tcb].notification {
             self.dequeue_from_notification(tcb, notification);
-            self.enqueue_on_notification(tcb, notification, arrival);
+            self.enqueue_on_notification(tcb, notification);
         }
     }
 
@@ -90,7 +92,7 @@ impl<A: Arch> Kernel<A> {
         if let Some(canceller) = self.store[endpoint].canceller {
             self.end_cancelling(canceller);
         }
-        match tree::first(&self.store, self.store[endpoint].queue()) {
+        match ByPriority::first(&self.store, self.store[endpoint].queue()) {
             Some(tcb) => {
                 self.restart_waiter(tcb);
                 true
@@ -101,7 +103,7 @@ impl<A: Arch> Kernel<A> {
 
     /// One unit of taking everybody out of a dying notification: whether something is left.
     pub fn drain_notification(&mut self, notification: Ref<Notification>) -> bool {
-        match tree::first(&self.store, self.store[notification].queue) {
+        match ByPriority::first(&self.store, self.store[notification].queue) {
             Some(tcb) => {
                 self.restart_waiter(tcb);
                 true
@@ -118,12 +120,20 @@ impl<A: Arch> Kernel<A> {
         badge: u64,
     ) -> Result<(), Preempted> {
         let mine = self.store[thread].cancelling;
+        if mine.finished == Some(endpoint) && mine.badge == badge {
+            self.end_cancelling(thread);
+            return Ok(());
+        }
         if mine.endpoint != Some(endpoint) || mine.badge != badge {
             self.end_cancelling(thread);
             self.finish_others_cancelling(endpoint)?;
             let before = self.next_sequence();
+            let next = match self.store[endpoint].state() {
+                EndpointState::Sending => ByPriority::first(&self.store, self.store[endpoint].queue()),
+                EndpointState::Idle | EndpointState::Receiving => None,
+            };
             self.store[thread].cancelling =
-                Cancelling { endpoint: Some(endpoint), badge, before, position: Key::default() };
+                Cancelling { endpoint: Some(endpoint), badge, before, next, finished: None };
             self.store[endpoint].canceller = Some(thread);
         }
         self.run_cancelling(thread, endpoint)
@@ -131,19 +141,21 @@ impl<A: Arch> Kernel<A> {
 
     /// Carries on what another thread has begun to cancel at `endpoint`, if there is one.
     fn finish_others_cancelling(&mut self, endpoint: Ref<Endpoint>) -> Result<(), Preempted> {
-        match self.store[endpoint].canceller {
-            Some(other) => self.run_cancelling(other, endpoint),
-            None => Ok(()),
+        if let Some(other) = self.store[endpoint].canceller {
+            self.run_cancelling(other, endpoint)?;
+            self.store[other].cancelling.finished = Some(endpoint);
         }
+        Ok(())
     }
 
     /// Carries on the cancellation that `canceller` has begun, to its end. Bound: each unit passes one thread that
     /// was in the queue when it began.
     fn run_cancelling(&mut self, canceller: Ref<Tcb>, endpoint: Ref<Endpoint>) -> Result<(), Preempted> {
-        while let Some(tcb) = self.next_to_cancel(canceller, endpoint) {
-            self.store[canceller].cancelling.position = self.store[tcb].links.key;
+        while let Some(tcb) = self.store[canceller].cancelling.next {
             if is_target(&self.store[canceller].cancelling, &self.store[tcb]) {
                 self.restart_waiter(tcb);
+            } else {
+                self.go_on_behind(tcb, canceller, endpoint);
             }
             self.preemption_point()?;
         }
@@ -151,26 +163,31 @@ impl<A: Arch> Kernel<A> {
         Ok(())
     }
 
-    /// The next sender in the queue behind the position, if there is one that came before the cancellation began.
-    /// Whole stretches of later arrivals within one priority are skipped in one step.
-    fn next_to_cancel(&self, canceller: Ref<Tcb>, endpoint: Ref<Endpoint>) -> Option<Ref<Tcb>> {
-        if self.store[endpoint].state() != EndpointState::Sending {
-            return None;
+    /// `tcb` leaves the queue of `endpoint`: a cancellation that would come to it next goes on behind it.
+    #[inline]
+    pub(super) fn pass_cancelling(&mut self, tcb: Ref<Tcb>, endpoint: Ref<Endpoint>) {
+        if let Some(canceller) = self.store[endpoint].canceller
+            && self.store[canceller].cancelling.next == Some(tcb)
+        {
+            self.go_on_behind(tcb, canceller, endpoint);
         }
-        let Cancelling { before, position, .. } = self.store[canceller].cancelling;
+    }
+
+    /// The next sender for `canceller` is the one behind `tcb` in the queue. Where that one came after the cancellation
+    /// began so did all behind it with its priority: they are skipped in one step. Whoever is the first of the next
+    /// priority is looked at.
+    fn go_on_behind(&mut self, tcb: Ref<Tcb>, canceller: Ref<Tcb>, endpoint: Ref<Endpoint>) {
         let queue = self.store[endpoint].queue();
-        let next = tree::next_after(&self.store, queue, position)?;
-        let key = self.store[next].links.key;
-        if key.minor < before {
-            return Some(next);
-        }
-        // From here on in this priority everybody came later: go on with the next priority, whose first is either
-        // early enough or shows that this priority holds none either. A caller steps over it in its own unit.
-        tree::next_after(&self.store, queue, Key { major: key.major, minor: u64::MAX })
+        let before = self.store[canceller].cancelling.before;
+        let equal = ByPriority::next_equal(&self.store, queue, tcb);
+        let early = equal.filter(|&equal| self.store[equal].sending.placed < before);
+        let next = early.or_else(|| ByPriority::above(&self.store, queue, self.store[tcb].links.key));
+        self.store[canceller].cancelling.next = next;
     }
 
     /// `thread` is no longer in the middle of a cancellation.
     pub fn end_cancelling(&mut self, thread: Ref<Tcb>) {
+        self.store[thread].cancelling.finished = None;
         if let Some(endpoint) = self.store[thread].cancelling.endpoint.take() {
             self.store[endpoint].canceller = None;
         }

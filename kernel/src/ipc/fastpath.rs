@@ -31,8 +31,8 @@ use crate::object::reply::Above;
 use crate::object::tcb::TcbSlot;
 use crate::object::{Endpoint, Notification, Reply, SchedContext, Table, Tcb, ThreadState};
 use crate::store::Ref;
-use crate::tree::{Key, Links};
-use crate::units::{Asid, PRIORITIES};
+use crate::tree::{self, Links};
+use crate::units::Asid;
 use keel_abi::message::{MESSAGE_REGISTERS, MessageInfo};
 use keel_abi::syscall;
 use keel_bounds::{at_most, entered_by, operation, operation_is};
@@ -114,8 +114,7 @@ impl<A: Arch> Kernel<A> {
             raised.active = true;
             return true;
         };
-        // Without children the root is alone.
-        let is_alone = self.store[waiter].links.is_leaf();
+        let is_alone = self.store[waiter].links.is_alone();
         let Some(turn) = self.plan_preemption(waiter).filter(|_| is_alone) else { return false };
         self.store[notification].queue = None;
         let woken = &mut self.store[waiter];
@@ -178,8 +177,7 @@ impl<A: Arch> Kernel<A> {
         }
         let to = self.store[endpoint].queue()?;
         let callee = &self.store[to];
-        // Without children the root is alone.
-        if !callee.links.is_leaf() || callee.sched_context.is_some() {
+        if !callee.links.is_alone() || callee.sched_context.is_some() {
             return None;
         }
         let reply = callee.reply?;
@@ -205,13 +203,11 @@ impl<A: Arch> Kernel<A> {
         reserved.set_above(Above::Nothing);
 
         self.store[to].reply = None;
-        let minor = self.next_sequence();
         let server = &mut self.store[from];
-        let major = (PRIORITIES as u64 - 1) - u64::from(server.priority);
         server.state = ThreadState::BlockedOnReceive;
         server.reply = Some(reply);
         server.endpoint = Some(endpoint);
-        server.links = Links::leaf(Key { major, minor }, None);
+        server.links = Links::leaf(tree::key_of(server.priority), None);
         self.store[endpoint].set_queue(Some(from), EndpointState::Receiving);
         self.finish_fastpath(&answer);
         Some(to)

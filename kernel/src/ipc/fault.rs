@@ -229,6 +229,8 @@ impl<A: Arch> Kernel<A> {
     ) {
         let buffer = self.send_buffer(from);
         let length = crate::invocation::usable_length(info, buffer);
+        // Whatever system call it was about to repeat, it may do something else now.
+        self.end_cancelling(to);
         self.arch.save_live_registers(&mut self.store, to);
         let mut rounds = at_most!(MAX_CONTEXT);
         for (index, &register) in registers.iter().enumerate().take(length as usize) {

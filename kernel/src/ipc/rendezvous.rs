@@ -6,7 +6,7 @@
 //! its sender on the reply object that the receiver brought, and may take its scheduling context along
 //! (`syscalls.md` §8 to §10, `scheduling.md` §4).
 //!
-//! Bound: one queue operation (logarithmic in the waiting threads) and one message transfer per rendezvous.
+//! Bound: one queue operation and one message transfer per rendezvous.
 
 use crate::Kernel;
 use crate::arch::Arch;
@@ -19,8 +19,7 @@ use crate::object::reply::Above;
 use crate::object::tcb::Sending;
 use crate::object::{Endpoint, Reply, Tcb, ThreadState};
 use crate::store::Ref;
-use crate::tree::{self, Key};
-use crate::units::PRIORITIES;
+use crate::tree::{self, ByPriority};
 use keel_abi::message::MAX_EXTRA_CAPS;
 
 /// Slots of the extra capabilities of a message.
@@ -51,10 +50,15 @@ impl<A: Arch> Kernel<A> {
             None if send.blocking => {
                 let since = self.next_sequence();
                 let tcb = &mut self.store[sender];
-                tcb.sending =
-                    Sending { badge: send.badge, since, rights: send.rights, is_call: send.is_call };
+                tcb.sending = Sending {
+                    badge: send.badge,
+                    since,
+                    placed: since,
+                    rights: send.rights,
+                    is_call: send.is_call,
+                };
                 tcb.state = ThreadState::BlockedOnSend;
-                self.enqueue_on_endpoint(sender, endpoint, EndpointState::Sending, since);
+                self.enqueue_on_endpoint(sender, endpoint, EndpointState::Sending);
             }
             None => {}
         }
@@ -104,14 +108,13 @@ impl<A: Arch> Kernel<A> {
         match self.take_first(endpoint, EndpointState::Sending) {
             Some(sender) => self.receive_from_waiting(receiver, endpoint, reply, sender),
             None if blocking => {
-                let since = self.next_sequence();
                 if let Some(reply) = reply {
                     self.store[reply].tcb = Some(receiver);
                 }
                 let tcb = &mut self.store[receiver];
                 tcb.reply = reply;
                 tcb.state = ThreadState::BlockedOnReceive;
-                self.enqueue_on_endpoint(receiver, endpoint, EndpointState::Receiving, since);
+                self.enqueue_on_endpoint(receiver, endpoint, EndpointState::Receiving);
             }
             None => self.deliver_badge(receiver, 0),
         }
@@ -292,18 +295,12 @@ impl<A: Arch> Kernel<A> {
         tcb: Ref<Tcb>,
         endpoint: Ref<Endpoint>,
         state: EndpointState,
-        arrival: u64,
     ) {
-        let key = self.waiting_key(tcb, arrival);
+        let key = tree::key_of(self.store[tcb].priority);
         let queue = self.store[endpoint].queue();
-        let root = tree::insert(&mut self.store, queue, tcb, key);
+        let root = ByPriority::insert(&mut self.store, queue, tcb, key);
         self.store[endpoint].set_queue(root, state);
         self.store[tcb].endpoint = Some(endpoint);
-    }
-
-    /// The order of waiting threads: high priorities first, then by arrival.
-    pub(super) fn waiting_key(&self, tcb: Ref<Tcb>, arrival: u64) -> Key {
-        Key { major: (PRIORITIES as u64 - 1) - u64::from(self.store[tcb].priority), minor: arrival }
     }
 
     /// Takes the first of those who wait at `endpoint` for `state` out of the queue.
@@ -311,16 +308,17 @@ impl<A: Arch> Kernel<A> {
         if self.store[endpoint].state() != state {
             return None;
         }
-        let first = tree::first(&self.store, self.store[endpoint].queue())?;
+        let first = ByPriority::first(&self.store, self.store[endpoint].queue())?;
         self.dequeue_from_endpoint(first, endpoint);
         Some(first)
     }
 
     /// Takes `tcb` out of the queue of `endpoint`.
     pub(super) fn dequeue_from_endpoint(&mut self, tcb: Ref<Tcb>, endpoint: Ref<Endpoint>) {
+        self.pass_cancelling(tcb, endpoint);
         let state = self.store[endpoint].state();
         let queue = self.store[endpoint].queue();
-        let root = tree::remove(&mut self.store, queue, tcb);
+        let root = ByPriority::remove(&mut self.store, queue, tcb);
         self.store[endpoint].set_queue(root, state);
         self.store[tcb].endpoint = None;
     }

@@ -9,13 +9,13 @@ use crate::Kernel;
 use crate::arch::Arch;
 use crate::object::{Notification, Tcb, ThreadState};
 use crate::store::Ref;
-use crate::tree;
+use crate::tree::{self, ByPriority};
 
 impl<A: Arch> Kernel<A> {
     /// Raises `notification` with `badge`.
     pub fn signal(&mut self, notification: Ref<Notification>, badge: u64) {
         let Notification { queue, active, bound_tcb, .. } = self.store[notification];
-        if let Some(waiter) = tree::first(&self.store, queue) {
+        if let Some(waiter) = ByPriority::first(&self.store, queue) {
             self.dequeue_from_notification(waiter, notification);
             self.wake_with_badge(waiter, notification, badge);
         } else if active {
@@ -48,8 +48,7 @@ impl<A: Arch> Kernel<A> {
         } else if blocking {
             self.return_lent_context(tcb, notification);
             self.store[tcb].state = ThreadState::BlockedOnNotification;
-            let arrival = self.next_sequence();
-            self.enqueue_on_notification(tcb, notification, arrival);
+            self.enqueue_on_notification(tcb, notification);
         } else {
             self.deliver_badge(tcb, 0);
         }
@@ -89,15 +88,10 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// Puts `tcb` into the notification's queue, behind its equals.
-    pub(super) fn enqueue_on_notification(
-        &mut self,
-        tcb: Ref<Tcb>,
-        notification: Ref<Notification>,
-        arrival: u64,
-    ) {
-        let key = self.waiting_key(tcb, arrival);
+    pub(super) fn enqueue_on_notification(&mut self, tcb: Ref<Tcb>, notification: Ref<Notification>) {
+        let key = tree::key_of(self.store[tcb].priority);
         let queue = self.store[notification].queue;
-        let root = tree::insert(&mut self.store, queue, tcb, key);
+        let root = ByPriority::insert(&mut self.store, queue, tcb, key);
         self.store[notification].queue = root;
         self.store[tcb].notification = Some(notification);
     }
@@ -105,7 +99,7 @@ impl<A: Arch> Kernel<A> {
     /// Takes `tcb` out of the notification's queue.
     pub(super) fn dequeue_from_notification(&mut self, tcb: Ref<Tcb>, notification: Ref<Notification>) {
         let queue = self.store[notification].queue;
-        let root = tree::remove(&mut self.store, queue, tcb);
+        let root = ByPriority::remove(&mut self.store, queue, tcb);
         self.store[notification].queue = root;
         self.store[tcb].notification = None;
     }

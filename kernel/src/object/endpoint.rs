@@ -19,8 +19,7 @@ pub enum EndpointState {
 
 /// An endpoint.
 ///
-/// Its queue is a balanced tree of the waiting threads ([`crate::tree`]), ordered by priority, high first, then
-/// by arrival.
+/// Its queue is a tree of the waiting threads ([`crate::tree`]), ordered by priority, high first, then by arrival.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
 pub struct Endpoint {

@@ -109,6 +109,8 @@ pub struct Sending {
     /// When it was queued, by the kernel's count ([`crate::Kernel::next_sequence`]); kept when its priority
     /// changes.
     pub since: u64,
+    /// When it came to its present place in the queue.
+    pub placed: u64,
     /// The rights of that capability.
     pub rights: Rights,
     /// Whether it waits for an answer.
@@ -125,8 +127,10 @@ pub struct Cancelling {
     pub badge: u64,
     /// Senders queued from this count on are left alone.
     pub before: u64,
-    /// All queue positions up to this key are done.
-    pub position: crate::tree::Key,
+    /// Who comes next in the queue; none if all are done.
+    pub next: Option<Ref<Tcb>>,
+    /// Where another thread has finished this one's work, which it does not know yet.
+    pub finished: Option<Ref<Endpoint>>,
 }
 
 /// Index of a capability in a thread's slots.

@@ -50,7 +50,7 @@ impl<A: Arch> Kernel<A> {
             Queued::Ready => assert!(self.sc_released(context), "S2: {tcb:?} is ready and has no time"),
             Queued::Release => {
                 let (key, time) =
-                    (self.store[tcb].links.key.major, self.store[context.head_refill(&self.store)].time.0);
+                    (self.store[tcb].links.key, self.store[context.head_refill(&self.store)].time.0);
                 let settled = self.refill_sufficient(context, Ticks(0));
                 assert!(key == time || !settled && key > time, "Q3: {tcb:?} waits until {key}, not {time}");
             }

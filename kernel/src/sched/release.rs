@@ -2,9 +2,9 @@
 
 //! The release queue: threads that could run but for their budget, ordered by the time at which it comes back.
 //!
-//! It is a balanced tree ([`crate::tree`]) over the times of the threads' first refills, equal times in order of
-//! arrival. The next time at which somebody is to be released is kept beside the root, so that a kernel entry finds
-//! with one comparison that it is not yet.
+//! It is a tree ([`crate::tree`]) over the times of the threads' first refills, equal times in order of
+//! arrival. Who comes first is kept beside the root, and when that is, so that a kernel entry finds with one comparison
+//! that it is not yet.
 //!
 //! Any number of threads can be due at the same time, or shortly one after the other. In each eighth of a minimum budget
 //! one of them is released; then comes a pause until its end, in which the thread that is chosen runs and interrupts
@@ -16,17 +16,17 @@
 //!   context, whose refills change only after the thread was taken out. The key's time is that of the first
 //!   refill; but where steps of the refill rules are outstanding, at least a minimum budget after it was put in:
 //!   so a long list of tiny refills delays its own thread and costs the others next to nothing.
-//! - **Q4** `next_time` is the time of the first thread's key, but not before the end of the pause; [`NEVER`] if there
-//!   is nobody.
+//! - **Q4** `first` is the first thread of the tree. `next_time` is the time of its key, but not before the end of the
+//!   pause; [`NEVER`] if there is nobody.
 //!
-//! Bound: insertion and removal walk along one path. An entry to the kernel releases at most [`MOST_RELEASES`] threads.
+//! Bound: insertion and removal are those of the tree. An entry to the kernel releases at most [`MOST_RELEASES`] threads.
 
 use crate::Kernel;
 use crate::arch::Arch;
 use crate::object::Tcb;
 use crate::object::tcb::Queued;
 use crate::store::{Ref, Store};
-use crate::tree::{self, Key};
+use crate::tree::{ByTime, Key};
 use crate::units::Ticks;
 use keel_bounds::at_most;
 
@@ -41,6 +41,8 @@ pub const NEVER: Ticks = Ticks(u64::MAX);
 pub struct ReleaseQueue {
     /// The tree.
     root: Option<Ref<Tcb>>,
+    /// Who comes first in it.
+    first: Option<Ref<Tcb>>,
     /// When the span ends in which releases are counted.
     span_end: Ticks,
     /// How many more there may be in it.
@@ -54,7 +56,7 @@ pub struct ReleaseQueue {
 impl ReleaseQueue {
     /// Nobody waits for budget.
     pub const EMPTY: Self =
-        Self { root: None, span_end: Ticks(0), left: 0, not_before: Ticks(0), next_time: NEVER };
+        Self { root: None, first: None, span_end: Ticks(0), left: 0, not_before: Ticks(0), next_time: NEVER };
 
     /// When somebody is to be released next.
     #[must_use]
@@ -74,6 +76,12 @@ impl ReleaseQueue {
         if self.left == 0 { self.span_end } else { Ticks(0) }
     }
 
+    /// Who is to be released next, for checks of invariants.
+    #[must_use]
+    pub const fn first(&self) -> Option<Ref<Tcb>> {
+        self.first
+    }
+
     /// Root of the tree, for checks of invariants.
     #[must_use]
     pub const fn root(&self) -> Option<Ref<Tcb>> {
@@ -83,16 +91,27 @@ impl ReleaseQueue {
     /// Puts `tcb`, which is in no queue, in.
     fn insert<A: Arch>(&mut self, store: &mut Store<A>, tcb: Ref<Tcb>, key: Key) {
         store[tcb].queued = Queued::Release;
-        self.root = tree::insert(store, self.root, tcb, key);
-        self.next_time = self.next_time.min(key.time().max(self.not_before));
+        self.root = ByTime::insert(store, self.root, tcb, key);
+        if self.first.is_none_or(|first| key < store[first].links.key) {
+            self.first_is(store, Some(tcb));
+        }
     }
 
     /// Takes `tcb`, which is in, out.
     fn remove<A: Arch>(&mut self, store: &mut Store<A>, tcb: Ref<Tcb>) {
         store[tcb].queued = Queued::No;
-        self.root = tree::remove(store, self.root, tcb);
-        self.next_time = match tree::first(store, self.root) {
-            Some(first) => store[first].links.key.time().max(self.not_before),
+        self.root = ByTime::remove(store, self.root, tcb);
+        if self.first == Some(tcb) {
+            self.first_is(store, ByTime::first(store, self.root));
+        }
+    }
+
+    /// `first` comes first.
+    #[inline]
+    fn first_is<A: Arch>(&mut self, store: &Store<A>, first: Option<Ref<Tcb>>) {
+        self.first = first;
+        self.next_time = match first {
+            Some(first) => Ticks(store[first].links.key).max(self.not_before),
             None => NEVER,
         };
     }
@@ -113,13 +132,6 @@ impl ReleaseQueue {
     }
 }
 
-impl Key {
-    /// The time of a key of the release queue.
-    const fn time(self) -> Ticks {
-        Ticks(self.major)
-    }
-}
-
 impl<A: Arch> Kernel<A> {
     /// Puts the runnable `tcb`, which is in no queue, into the release queue.
     pub fn release_insert(&mut self, tcb: Ref<Tcb>) {
@@ -128,8 +140,7 @@ impl<A: Arch> Kernel<A> {
         if !self.refill_sufficient(context, Ticks(0)) {
             time = time.max(self.core.now + self.core.rate.min_budget);
         }
-        let key = Key { major: time.0, minor: self.next_sequence() };
-        self.core.release.insert(&mut self.store, tcb, key);
+        self.core.release.insert(&mut self.store, tcb, time.0);
         self.core.time_changed = true;
     }
 
@@ -150,7 +161,7 @@ impl<A: Arch> Kernel<A> {
                 return;
             }
             rounds.count();
-            let Some(tcb) = tree::first(&self.store, self.core.release.root) else { return };
+            let Some(tcb) = self.core.release.first else { return };
             self.release_remove(tcb);
             // Steps of the refill rules may be outstanding; if so it may have to wait again.
             if let Some(context) = self.store[tcb].sched_context {

@@ -176,7 +176,7 @@ fn those_who_are_released_together_do_not_keep_others_from_running() {
         world.yield_now();
         world.must(thread.cap, label::TCB_SET_PRIORITY, &[254], &[slot::INIT_TCB]);
     }
-    let due = threads.iter().map(|thread| world.kernel.store[thread.tcb].links.key.major).max();
+    let due = threads.iter().map(|thread| world.kernel.store[thread.tcb].links.key).max();
     let now = world.kernel.arch.time();
     world.pass(Ticks(due.expect("threads") - now.0));
     let waiting = |world: &World| {

@@ -10,7 +10,7 @@ use crate::object::reply::Above;
 use crate::object::tcb::Queued;
 use crate::object::{Reply, Tcb, ThreadState};
 use crate::store::Ref;
-use crate::units::PRIORITIES;
+use crate::tree::key_of;
 use std::collections::BTreeSet;
 
 /// T1 to T3, N1, R1, R2.
@@ -41,6 +41,13 @@ fn endpoints(kernel: &Kernel<Host>, survey: &Survey, waiting: &mut BTreeSet<Ref<
         if let Some(canceller) = object.canceller {
             assert!(survey.has(canceller), "N1: a dead canceller at {endpoint:?}");
             assert_eq!(store[canceller].cancelling.endpoint, Some(endpoint), "N1: {canceller:?}");
+            if let Some(next) = store[canceller].cancelling.next {
+                assert!(
+                    waiting.contains(&next) && store[next].endpoint == Some(endpoint),
+                    "N2: {canceller:?}"
+                );
+                assert_eq!(state, Some(ThreadState::BlockedOnSend), "N2: {canceller:?}");
+            }
         }
     }
 }
@@ -68,8 +75,7 @@ fn notifications(kernel: &Kernel<Host>, survey: &Survey, waiting: &mut BTreeSet<
 fn require_place(kernel: &Kernel<Host>, tcb: Ref<Tcb>, waiting: &mut BTreeSet<Ref<Tcb>>) {
     let thread = &kernel.store[tcb];
     assert!(waiting.insert(tcb), "T1: {tcb:?} is in two queues");
-    let major = PRIORITIES as u64 - 1 - u64::from(thread.priority);
-    assert_eq!(thread.links.key.major, major, "{tcb:?} does not wait at its priority");
+    assert_eq!(thread.links.key, key_of(thread.priority), "{tcb:?} does not wait at its priority");
 }
 
 /// T1 to T3, from the threads' side.
