@@ -45,8 +45,17 @@ const LONGEST_WAIT: u64 = 1 << 32;
 struct Interrupt {
     /// When it came.
     now: u64,
-    /// The device's number; none for the timer's, or one that was gone when the kernel looked.
-    device: Option<u64>,
+    /// What it was.
+    what: What,
+}
+
+/// What an interrupt does.
+#[derive(Clone, Copy, Debug)]
+enum What {
+    /// Ends a system call in the middle.
+    Preemption,
+    /// Enters the kernel from user level: that of a device, or the timer's, or one that was gone when the kernel looked.
+    Entry(Option<u64>),
 }
 
 /// What a run has covered.
@@ -288,8 +297,7 @@ impl Lockstep {
             let now = self.now();
             let is_done = self.world.kernel.arch.preemptions() == preemptions;
             if !is_done {
-                let device = self.taken();
-                within.push(Interrupt { now, device });
+                within.push(Interrupt { now, what: What::Preemption });
             }
             let after = self.take_interrupts();
             self.coverage.interrupted += u64::from(entries == 1 && !is_done);
@@ -437,7 +445,7 @@ impl Lockstep {
         let mut taken = Vec::new();
         while self.world.kernel.arch.interrupt_waits() {
             self.enter(Entry::Interrupt);
-            taken.push(Interrupt { now: self.now(), device: self.taken() });
+            taken.push(Interrupt { now: self.now(), what: What::Entry(self.taken()) });
             assert!(taken.len() < MOST_INTERRUPTS, "interrupts come for ever");
         }
         self.check();
@@ -498,7 +506,10 @@ impl Lockstep {
 
 /// These interrupts come, one after the other.
 fn interrupts(system: &mut System, taken: &[Interrupt]) -> Result<(), NotCovered> {
-    taken.iter().try_for_each(|interrupt| system.interrupt(interrupt.now, interrupt.device))
+    taken.iter().try_for_each(|interrupt| match interrupt.what {
+        What::Preemption => system.preemption(interrupt.now),
+        What::Entry(device) => system.interrupt(interrupt.now, device),
+    })
 }
 
 /// Whether it is not long until `time`.

@@ -175,6 +175,8 @@ pub trait Arch: Sized + 'static {
 
     /// Whether an interrupt waits: the question at each preemption point.
     fn interrupt_pending(&mut self) -> bool;
+    /// Whether an interrupt that the kernel was entered by comes again at once if it is not taken.
+    const INTERRUPTS_STAY: bool = true;
     /// Takes the most urgent interrupt from the controller, if there is one.
     fn take_interrupt(&mut self) -> Option<TakenInterrupt>;
     /// Ends the handling of a taken interrupt that nobody has a handler of.

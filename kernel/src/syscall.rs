@@ -116,31 +116,48 @@ impl<A: Arch> Kernel<A> {
         if done {
             return;
         }
-        if self.check_budget() && self.system_call(thread, number.cast_signed()) == Err(Preempted) {
-            self.repeat_later(thread);
+        if !self.check_budget() {
+            return;
         }
-        self.schedule();
+        match self.system_call(thread, number.cast_signed()) {
+            Ok(()) => self.schedule(),
+            Err(Preempted) => self.repeat_later(thread),
+        }
     }
 
     /// The current thread has done what `fault` says.
     pub fn handle_fault(&mut self, fault: Fault) {
-        if self.check_budget()
-            && let Some(thread) = self.core.current
-        {
-            only_unless::<{ fact::PREEMPTED }>();
+        if !self.check_budget() {
+            return;
+        }
+        only_unless::<{ fact::PREEMPTED }>();
+        if let Some(thread) = self.core.current {
             self.raise_fault(thread, fault);
         }
         self.schedule();
     }
 
-    /// An interrupt has come, while a thread ran or while the kernel idled.
+    /// An interrupt has come, while a thread ran or while the kernel idled. One thing is done: what is due besides
+    /// interrupts again, at once.
     pub fn handle_irq(&mut self) {
-        let is_quiet = self.check_budget_at_interrupt();
-        if let Some((notification, badge)) = self.take_interrupt() {
-            if is_quiet && self.fast_signal(notification, badge) {
+        let is_quiet = self.is_quiet();
+        if !is_quiet && !self.check_budget_at_interrupt() {
+            if A::INTERRUPTS_STAY {
                 return;
             }
-            self.signal(notification, badge);
+            // As if it came again; but it is the same entry.
+            self.core.end_steps();
+        } else {
+            only_unless::<{ fact::PREEMPTED }>();
+        }
+        match self.take_interrupt() {
+            Some((notification, badge)) => {
+                if is_quiet && self.fast_signal(notification, badge) {
+                    return;
+                }
+                self.signal(notification, badge);
+            }
+            None => self.wake_released(),
         }
         self.schedule();
     }
@@ -172,22 +189,27 @@ impl<A: Arch> Kernel<A> {
     /// SetTLSBase: a value that the register cannot hold is ignored.
     fn set_own_tls_base(&mut self, thread: Ref<Tcb>) {
         let base = self.register(thread, A::REGISTERS.capability);
-        if self.check_budget() && A::sanitise(A::REGISTERS.tls, base) == base {
+        if !self.check_budget() {
+            return;
+        }
+        only_unless::<{ fact::PREEMPTED }>();
+        if A::sanitise(A::REGISTERS.tls, base) == base {
             self.store[thread].registers.words[A::REGISTERS.tls] = base;
             self.arch.load_live_registers(&mut self.store, thread);
         }
         self.schedule();
     }
 
-    /// `thread` was preempted in the middle of a call that it will repeat; what preempted it is dealt with.
+    /// `thread` was preempted in the middle of a call that it will repeat; here the entry ends. The interrupt that preempted
+    /// it comes when the kernel is left.
     fn repeat_later(&mut self, thread: Ref<Tcb>) {
         only_if::<{ fact::PREEMPTED }>();
         if self.core.current == Some(thread) && self.store[thread].state == ThreadState::Running {
             self.store[thread].state = ThreadState::Restart;
         }
-        self.check_budget_at_interrupt();
-        if let Some((notification, badge)) = self.take_interrupt() {
-            self.signal(notification, badge);
+        self.update_time();
+        if self.check_budget_at_interrupt() {
+            self.schedule();
         }
     }
 
@@ -280,10 +302,10 @@ impl<A: Arch> Kernel<A> {
     #[inline(always)]
     fn send_through(&mut self, thread: Ref<Tcb>, slot: Ref<Slot>, kind: Sending) {
         let info = MessageInfo(self.register(thread, A::REGISTERS.info));
-        if self.send_to(thread, slot, info, kind) == Err(Preempted) {
-            self.repeat_later(thread);
+        match self.send_to(thread, slot, info, kind) {
+            Ok(()) => self.schedule(),
+            Err(Preempted) => self.repeat_later(thread),
         }
-        self.schedule();
     }
 
     /// Sends the message of `thread` to whatever `address` names.

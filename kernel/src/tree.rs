@@ -103,7 +103,8 @@ impl Links {
     #[must_use]
     #[inline(always)]
     pub const fn is_alone(&self) -> bool {
-        self.left().is_none() && self.right().is_none() && self.next().is_none()
+        // All three in one test.
+        self.left().is_none() & self.right().is_none() & self.previous().is_none()
     }
 
     /// Any child; if there are two, that with the smaller keys.

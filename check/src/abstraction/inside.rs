@@ -87,7 +87,7 @@ impl Inside {
             repeats_restart.into(),
             thread.yield_to.is_some().into(),
             thread.cancelling.endpoint.is_some().into(),
-            thread.cancelling.finished.is_some().into(),
+            thread.cancelling.is_finished.into(),
         ];
         more.extend(fault_words(&thread.fault));
         self.more.insert(object(tcb), more);
@@ -155,7 +155,6 @@ fn time_words(kernel: &Kernel<Host>) -> Vec<u64> {
         kernel.arch.time().0 - now,
         now - core.running_since().0,
         core.release().pause_end().0.saturating_sub(now),
-        core.release().not_before().0.saturating_sub(now),
         start as u64,
         index as u64,
         domains.current().into(),

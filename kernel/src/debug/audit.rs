@@ -96,7 +96,7 @@ impl<A: Arch> Kernel<A> {
         if let Some(notification) = thread.bound_notification {
             assert_eq!(self.store[notification].bound_tcb, Some(tcb), "{tcb:?} is bound on one side");
         }
-        if let Some(endpoint) = thread.cancelling.endpoint {
+        if let Some(endpoint) = thread.cancelling.goes_on_at() {
             assert_eq!(self.store[endpoint].canceller, Some(tcb), "N1: {tcb:?}");
         }
         if let Some(context) = thread.yield_to {

@@ -11,7 +11,7 @@
 //! interrupted, and however often, no work is done twice.
 //!
 //! Invariants:
-//! - **N1** `endpoint.canceller == Some(t)` exactly if `t.cancelling.endpoint == Some(endpoint)`.
+//! - **N1** `endpoint.canceller == Some(t)` exactly if `t.cancelling` goes on at `endpoint`.
 //! - **N2** Then `t.cancelling.next`, if there is one, waits to send at `endpoint`.
 
 use crate::Kernel;
@@ -29,11 +29,13 @@ impl<A: Arch> Kernel<A> {
     pub fn cancel_ipc(&mut self, tcb: Ref<Tcb>) {
         match self.store[tcb].state {
             ThreadState::Inactive | ThreadState::Running | ThreadState::Restart => return,
-            ThreadState::BlockedOnSend | ThreadState::BlockedOnReceive => {
+            ThreadState::BlockedOnSend => {
                 if let Some(endpoint) = self.store[tcb].endpoint {
+                    self.pass_cancelling(tcb, endpoint);
                     self.dequeue_from_endpoint(tcb, endpoint);
                 }
             }
+            ThreadState::BlockedOnReceive => return self.cancel_receive(tcb),
             ThreadState::BlockedOnNotification => {
                 if let Some(notification) = self.store[tcb].notification {
                     self.dequeue_from_notification(tcb, notification);
@@ -48,10 +50,24 @@ impl<A: Arch> Kernel<A> {
         self.store[tcb].state = ThreadState::Inactive;
     }
 
+    /// Ends the wait of `tcb` for a message; it becomes Inactive.
+    pub(super) fn cancel_receive(&mut self, tcb: Ref<Tcb>) {
+        if let Some(endpoint) = self.store[tcb].endpoint {
+            self.dequeue_from_endpoint(tcb, endpoint);
+        }
+        if let Some(reply) = self.store[tcb].reply {
+            self.cut_reply(reply);
+        }
+        self.store[tcb].state = ThreadState::Inactive;
+    }
+
     /// The priority of `tcb` has changed: if it waits, it goes behind its new equals.
     pub fn requeue_waiter(&mut self, tcb: Ref<Tcb>) {
         if let Some(endpoint) = self.store[tcb].endpoint {
             let state = self.store[endpoint].state();
+            if state == EndpointState::Sending {
+                self.pass_cancelling(tcb, endpoint);
+            }
             self.dequeue_from_endpoint(tcb, endpoint);
             if self.is_being_cancelled(tcb, endpoint) {
                 // It moves past the position of a cancellation that would have reached it.
@@ -120,11 +136,12 @@ impl<A: Arch> Kernel<A> {
         badge: u64,
     ) -> Result<(), Preempted> {
         let mine = self.store[thread].cancelling;
-        if mine.finished == Some(endpoint) && mine.badge == badge {
+        let is_begun = mine.endpoint == Some(endpoint) && mine.badge == badge;
+        if is_begun && mine.is_finished {
             self.end_cancelling(thread);
             return Ok(());
         }
-        if mine.endpoint != Some(endpoint) || mine.badge != badge {
+        if !is_begun {
             self.end_cancelling(thread);
             self.finish_others_cancelling(endpoint)?;
             let before = self.next_sequence();
@@ -133,7 +150,7 @@ impl<A: Arch> Kernel<A> {
                 EndpointState::Idle | EndpointState::Receiving => None,
             };
             self.store[thread].cancelling =
-                Cancelling { endpoint: Some(endpoint), badge, before, next, finished: None };
+                Cancelling { endpoint: Some(endpoint), badge, before, next, is_finished: false };
             self.store[endpoint].canceller = Some(thread);
         }
         self.run_cancelling(thread, endpoint)
@@ -143,7 +160,8 @@ impl<A: Arch> Kernel<A> {
     fn finish_others_cancelling(&mut self, endpoint: Ref<Endpoint>) -> Result<(), Preempted> {
         if let Some(other) = self.store[endpoint].canceller {
             self.run_cancelling(other, endpoint)?;
-            self.store[other].cancelling.finished = Some(endpoint);
+            let theirs = &mut self.store[other].cancelling;
+            (theirs.endpoint, theirs.is_finished) = (Some(endpoint), true);
         }
         Ok(())
     }
@@ -163,7 +181,7 @@ impl<A: Arch> Kernel<A> {
         Ok(())
     }
 
-    /// `tcb` leaves the queue of `endpoint`: a cancellation that would come to it next goes on behind it.
+    /// `tcb`, which waits to send, is about to leave the queue of `endpoint`: a cancellation that would come to it next goes on behind it.
     #[inline]
     pub(super) fn pass_cancelling(&mut self, tcb: Ref<Tcb>, endpoint: Ref<Endpoint>) {
         if let Some(canceller) = self.store[endpoint].canceller
@@ -187,8 +205,8 @@ impl<A: Arch> Kernel<A> {
 
     /// `thread` is no longer in the middle of a cancellation.
     pub fn end_cancelling(&mut self, thread: Ref<Tcb>) {
-        self.store[thread].cancelling.finished = None;
-        if let Some(endpoint) = self.store[thread].cancelling.endpoint.take() {
+        let Some(endpoint) = self.store[thread].cancelling.endpoint.take() else { return };
+        if !core::mem::take(&mut self.store[thread].cancelling.is_finished) {
             self.store[endpoint].canceller = None;
         }
     }

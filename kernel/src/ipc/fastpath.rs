@@ -177,7 +177,7 @@ impl<A: Arch> Kernel<A> {
         }
         let to = self.store[endpoint].queue()?;
         let callee = &self.store[to];
-        if !callee.links.is_alone() || callee.sched_context.is_some() {
+        if !(callee.links.is_alone() & callee.sched_context.is_none()) {
             return None;
         }
         let reply = callee.reply?;

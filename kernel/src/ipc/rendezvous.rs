@@ -134,6 +134,7 @@ impl<A: Arch> Kernel<A> {
         self.transfer(sender, receiver, route);
         if is_call {
             self.park_caller(sender, receiver, reply, rights, donates);
+            self.check_own_context(receiver);
         } else {
             self.wake(sender);
         }
@@ -304,18 +305,21 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// Takes the first of those who wait at `endpoint` for `state` out of the queue.
+    #[inline(always)]
     fn take_first(&mut self, endpoint: Ref<Endpoint>, state: EndpointState) -> Option<Ref<Tcb>> {
         if self.store[endpoint].state() != state {
             return None;
         }
         let first = ByPriority::first(&self.store, self.store[endpoint].queue())?;
+        if state == EndpointState::Sending {
+            self.pass_cancelling(first, endpoint);
+        }
         self.dequeue_from_endpoint(first, endpoint);
         Some(first)
     }
 
-    /// Takes `tcb` out of the queue of `endpoint`.
+    /// Takes `tcb` out of the queue of `endpoint`. If it waits to send, [`Self::pass_cancelling`] has been told.
     pub(super) fn dequeue_from_endpoint(&mut self, tcb: Ref<Tcb>, endpoint: Ref<Endpoint>) {
-        self.pass_cancelling(tcb, endpoint);
         let state = self.store[endpoint].state();
         let queue = self.store[endpoint].queue();
         let root = ByPriority::remove(&mut self.store, queue, tcb);

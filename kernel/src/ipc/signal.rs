@@ -21,7 +21,7 @@ impl<A: Arch> Kernel<A> {
         } else if active {
             self.store[notification].word |= badge;
         } else if let Some(bound) = bound_tcb.filter(|&tcb| self.is_receiving(tcb)) {
-            self.cancel_ipc(bound);
+            self.cancel_receive(bound);
             self.wake_with_badge(bound, notification, badge);
         } else {
             self.store[notification].active = true;
@@ -60,18 +60,22 @@ impl<A: Arch> Kernel<A> {
         self.deliver_badge(tcb, word);
         self.store[notification].active = false;
         self.store[notification].word = 0;
-        self.lend_context(tcb, notification);
+        if self.lend_context(tcb, notification) {
+            self.check_own_context(tcb);
+        }
     }
 
-    /// Gives the notification's context to `tcb` if `tcb` has none and nobody else runs on it.
-    fn lend_context(&mut self, tcb: Ref<Tcb>, notification: Ref<Notification>) {
+    /// Gives the notification's context to `tcb` if `tcb` has none and nobody else runs on it; whether it did.
+    fn lend_context(&mut self, tcb: Ref<Tcb>, notification: Ref<Notification>) -> bool {
         if self.store[tcb].sched_context.is_some() {
-            return;
+            return false;
         }
         let context = self.store[notification].sched_context;
-        if let Some(context) = context.filter(|&context| self.store[context].tcb.is_none()) {
-            self.sc_donate(context, tcb);
-        }
+        let Some(context) = context.filter(|&context| self.store[context].tcb.is_none()) else {
+            return false;
+        };
+        self.sc_donate(context, tcb);
+        true
     }
 
     /// Takes the notification's context back from `tcb`, which is about to wait, if it runs on that one.

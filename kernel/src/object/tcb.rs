@@ -129,8 +129,16 @@ pub struct Cancelling {
     pub before: u64,
     /// Who comes next in the queue; none if all are done.
     pub next: Option<Ref<Tcb>>,
-    /// Where another thread has finished this one's work, which it does not know yet.
-    pub finished: Option<Ref<Endpoint>>,
+    /// Whether another thread has finished it, which this one does not know yet. Then `endpoint` is only ever compared.
+    pub is_finished: bool,
+}
+
+impl Cancelling {
+    /// Where it goes on.
+    #[must_use]
+    pub fn goes_on_at(&self) -> Option<Ref<Endpoint>> {
+        self.endpoint.filter(|_| !self.is_finished)
+    }
 }
 
 /// Index of a capability in a thread's slots.

@@ -64,26 +64,22 @@ impl<A: Arch> Kernel<A> {
         self.arch.allows_short_way() && self.core.now < self.core.quiet_until
     }
 
-    /// At entry by a system call or a fault: reads the clock; whether the entry may go on. If not, it has been dealt
-    /// with: the thread repeats its instruction when it has time again, and [`Kernel::schedule`] is due.
+    /// At entry by a system call or a fault: reads the clock; whether the entry may go on. If not, the entry has been dealt
+    /// with to its end: the thread repeats its instruction when it has time again.
     #[inline(always)]
     pub fn check_budget(&mut self) -> bool {
         self.update_time();
         !self.out_of_time() || self.act_on_time(Entry::Instruction)
     }
 
-    /// At entry by an interrupt, and when a system call was preempted: reads the clock and acts if time is up. The
-    /// interrupt is handled in any case. Gives what [`Self::is_quiet`] says.
+    /// At entry by an interrupt, and when a system call was preempted; the clock has been read. Whether the entry may go on,
+    /// as above.
     #[inline(always)]
     pub fn check_budget_at_interrupt(&mut self) -> bool {
-        let is_quiet = self.is_quiet();
-        if !is_quiet && self.out_of_time() {
-            self.act_on_time(Entry::Interrupt);
-        }
-        is_quiet
+        !self.out_of_time() || self.act_on_time(Entry::Interrupt)
     }
 
-    /// Time seems to be up; whether it is not.
+    /// Time seems to be up; whether it is not. If it is, that is all that the entry deals with, to its end.
     #[cold]
     fn act_on_time(&mut self, entry: Entry) -> bool {
         let budget_over = self.is_budget_over();
@@ -101,10 +97,14 @@ impl<A: Arch> Kernel<A> {
         if budget_over {
             self.end_budget();
         }
-        self.reschedule();
         if domain_over {
             self.domains.advance(self.core.now);
             self.domain_changed();
+        }
+        if budget_over {
+            self.choose_again()
+        } else {
+            self.schedule()
         }
         false
     }
@@ -133,19 +133,32 @@ impl<A: Arch> Kernel<A> {
 
     /// The current thread's budget is used up.
     fn end_budget(&mut self) {
-        let context = self.core.sched_context;
-        self.charge_running();
-        if let Some(tcb) = self.core.current
-            && self.store[tcb].sched_context == context
-            && let Some(context) = context
-            && self.is_schedulable(tcb)
-        {
-            if self.refill_sufficient(context, Ticks(0)) {
-                self.end_slice(tcb, context);
-            } else {
-                // Steps of the refill rules are outstanding: whether the slice has ended is not known yet.
-                self.release_insert(tcb);
+        let Some(context) = self.core.sched_context else { return };
+        self.charge_to_the_end(context);
+        match self.core.current {
+            Some(tcb) if self.store[tcb].sched_context == Some(context) => {
+                if !self.is_schedulable(tcb) {
+                    return;
+                }
+                if self.refill_sufficient(context, Ticks(0)) {
+                    self.end_slice(tcb, context);
+                } else {
+                    // Steps of the refill rules are outstanding: whether the slice has ended is not known yet.
+                    self.release_insert(tcb);
+                }
             }
+            _ => self.check_turn(context),
+        }
+    }
+
+    /// The operation that was preempted has given `context`, which is used up, to a thread that may be ready.
+    fn check_turn(&mut self, context: Ref<SchedContext>) {
+        if let Some(tcb) = self.store[context].tcb
+            && self.store[tcb].queued == Queued::Ready
+            && !self.sc_released(context)
+        {
+            self.core.ready.remove(&mut self.store, tcb);
+            self.release_insert(tcb);
         }
     }
 
@@ -202,11 +215,23 @@ impl<A: Arch> Kernel<A> {
         used
     }
 
-    /// Charges the running context with what it has used.
+    /// Charges the running context with what it has used. That leaves it the minimum, or its end has been seen to: the clock
+    /// has been looked at since it was last read, at the entry or a preemption point.
     #[inline]
     pub(super) fn charge_running(&mut self) {
         let used = self.take_used();
         let Some(context) = self.core.sched_context else { return };
+        self.store[context].consumed = self.store[context].consumed + used;
+        if self.store[context].round_robin {
+            self.charge_round_robin(context, used);
+        } else {
+            refill::charge_part(&mut self.refills(context), used);
+        }
+    }
+
+    /// Charges the running `context` with what it has used, which may be all that it has.
+    fn charge_to_the_end(&mut self, context: Ref<SchedContext>) {
+        let used = self.take_used();
         self.store[context].consumed = self.store[context].consumed + used;
         if self.store[context].round_robin {
             self.charge_round_robin(context, used);
@@ -260,30 +285,13 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
-    /// From now on time is charged to `context`.
-    pub(super) fn switch_sched_context(&mut self, context: Option<Ref<SchedContext>>) {
-        let old = self.core.sched_context;
-        self.charge_running();
+    /// From now on time is charged to `context`. The one before has been charged.
+    pub(super) fn start_sched_context(&mut self, context: Option<Ref<SchedContext>>) {
         self.core.sched_context = context;
-        if let Some(old) = old {
-            self.check_turn(old);
-        }
         if let Some(context) = context
             && !self.store[context].sporadic
         {
             self.unblock(context);
-        }
-    }
-
-    /// A context that was charged may have too little for its thread to stay in the ready queue: when more time
-    /// passed at preemption points than the check at entry could know.
-    fn check_turn(&mut self, context: Ref<SchedContext>) {
-        if let Some(tcb) = self.store[context].tcb
-            && self.store[tcb].queued == Queued::Ready
-            && !self.sc_released(context)
-        {
-            self.core.ready.remove(&mut self.store, tcb);
-            self.release_insert(tcb);
         }
     }
 

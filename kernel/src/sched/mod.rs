@@ -29,7 +29,9 @@
 //!   and has at least the minimum budget. Each runnable thread with an active context is current or in a queue.
 //! - **S3** `pending` is `ResumeCurrent`. Within an entry a pending candidate is in no queue and is not current.
 //!
-//! Bound: no loops but those of [`refill`] and [`release`], which are cut into pieces per entry.
+//! Bound: no loops but those of [`refill`], which are cut into pieces per entry, and the ways through the tree of
+//! [`release`]. An entry puts at most one thread in there that was woken, and one that runs; or it releases one, by an
+//! interrupt that does nothing else; or a budget has ended, which is all it deals with.
 
 pub mod budget;
 #[cfg(any(test, feature = "host"))]
@@ -114,6 +116,11 @@ impl Core {
         }
     }
 
+    /// This entry takes no more steps of the refill rules.
+    pub(crate) const fn end_steps(&mut self) {
+        self.steps_left = 0;
+    }
+
     /// The ready queues.
     #[must_use]
     pub const fn ready(&self) -> &ReadyQueues {
@@ -148,21 +155,37 @@ impl Default for Core {
 impl<A: Arch> Kernel<A> {
     /// The end of each entry to the kernel: decides who runs, and makes it so.
     pub fn schedule(&mut self) {
-        if self.core.release.next_time() <= self.core.now {
-            self.wake_released();
-        }
         if self.goes_on_as_it_was() {
             self.core.steps_left = STEPS_PER_ENTRY;
             return self.activate_current();
         }
-        self.check_own_context();
         let next = match core::mem::replace(&mut self.core.pending, Pending::ResumeCurrent) {
             Pending::ResumeCurrent => self.resume_current(),
             Pending::Candidate(candidate) => self.compare(candidate),
             Pending::ChooseNew => self.choose_new(),
         };
+        let context = next.and_then(|next| self.store[next].sched_context);
+        if context != self.core.sched_context {
+            self.charge_running();
+            self.start_sched_context(context);
+        }
+        if self.core.time_changed {
+            self.set_deadlines();
+        }
         self.run(next);
-        self.core.steps_left = STEPS_PER_ENTRY;
+    }
+
+    /// As [`Self::schedule`], where the running context has been charged and all compete.
+    pub(super) fn choose_again(&mut self) {
+        self.reschedule();
+        self.core.pending = Pending::ResumeCurrent;
+        let next = self.choose_new();
+        let context = next.and_then(|next| self.store[next].sched_context);
+        if context != self.core.sched_context {
+            self.start_sched_context(context);
+        }
+        self.set_deadlines();
+        self.run(next);
     }
 
     /// Whether nothing happened that concerns the choice or the time, and the current thread neither stopped nor has
@@ -179,17 +202,6 @@ impl<A: Arch> Kernel<A> {
             && thread.sched_context.is_some()
             && thread.sched_context == self.core.sched_context
             && thread.yield_to.is_none()
-    }
-
-    /// The current thread may have come to another context in this entry, which may have no budget.
-    #[inline]
-    fn check_own_context(&mut self) {
-        if let Some(current) = self.core.current
-            && self.store[current].sched_context != self.core.sched_context
-            && self.is_schedulable(current)
-        {
-            self.wait_for_budget(current);
-        }
     }
 
     /// Nothing happened that concerns the choice, but the current thread may have stopped.
@@ -241,20 +253,14 @@ impl<A: Arch> Kernel<A> {
         self.core.ready.take_highest(&mut self.store, self.domains.current())
     }
 
-    /// Makes `next` current: time, timer, address space.
+    /// Makes `next` current, whose time passes from now on.
     fn run(&mut self, next: Option<Ref<Tcb>>) {
-        let context = next.and_then(|next| self.store[next].sched_context);
-        if context != self.core.sched_context {
-            self.switch_sched_context(context);
-        }
-        if self.core.time_changed {
-            self.set_deadlines();
-        }
         if let Some(next) = next {
             self.prepare(next);
         }
         self.core.current = next;
         self.activate_current();
+        self.core.steps_left = STEPS_PER_ENTRY;
     }
 
     /// What a thread still has to get before it runs.
@@ -336,6 +342,13 @@ impl<A: Arch> Kernel<A> {
         }
         self.await_budget(tcb);
         true
+    }
+
+    /// The current thread may have come to another context, which may have no budget.
+    pub(crate) fn check_own_context(&mut self, current: Ref<Tcb>) {
+        if self.is_schedulable(current) {
+            self.wait_for_budget(current);
+        }
     }
 
     /// The schedulable `tcb` has no budget now.

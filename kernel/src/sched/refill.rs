@@ -35,7 +35,7 @@ use crate::object::Refill;
 use crate::units::Ticks;
 
 /// The most steps in one entry to the kernel.
-pub const STEPS_PER_ENTRY: u32 = 8;
+pub const STEPS_PER_ENTRY: u32 = 4;
 
 /// The debt of a thread that gives away all of its first refill, however much that is once it is merged.
 pub const ALL: Ticks = Ticks(u64::MAX);
@@ -57,6 +57,14 @@ pub trait Refills {
     fn debt(&self) -> Ticks;
     /// Sets it.
     fn set_debt(&mut self, debt: Ticks);
+    /// The first refill.
+    fn first(&self) -> Refill {
+        self.get(0)
+    }
+    /// Replaces it.
+    fn set_first(&mut self, refill: Refill) {
+        self.set(0, refill);
+    }
     /// The refill at `position`, below the length.
     fn get(&self, position: u64) -> Refill;
     /// Replaces it.
@@ -76,7 +84,14 @@ fn end(refill: Refill) -> Ticks {
 #[inline]
 pub fn is_sufficient(list: &impl Refills, used: Ticks) -> bool {
     let needed = list.debt().0.saturating_add(used.0).saturating_add(list.min_budget().0);
-    list.get(0).amount.0 >= needed
+    list.first().amount.0 >= needed
+}
+
+/// Charges `used`, of which the first refill has enough.
+#[inline]
+pub fn charge_part(list: &mut impl Refills, used: Ticks) {
+    debug_assert!(used == ZERO || is_sufficient(list, used), "more was used than there is");
+    split(list, used.min(list.first().amount));
 }
 
 /// Charges `used`, as far as `steps` go.
@@ -100,7 +115,7 @@ pub fn settle(list: &mut impl Refills, steps: &mut u32) {
     // One round per step.
     loop {
         let needed = debt.0.saturating_add(list.min_budget().0);
-        if list.get(0).amount.0 >= needed {
+        if list.first().amount.0 >= needed {
             split(list, debt);
             debt = ZERO;
             break;
@@ -117,7 +132,7 @@ pub fn settle(list: &mut impl Refills, steps: &mut u32) {
 
 /// One step on a list whose first refill does not cover `debt` and a minimum budget; the debt that is left.
 fn step(list: &mut impl Refills, debt: Ticks) -> Ticks {
-    let head = list.get(0);
+    let head = list.first();
     if merge_overlapping(list) {
         return debt;
     }
@@ -136,10 +151,10 @@ fn step(list: &mut impl Refills, debt: Ticks) -> Ticks {
 
 /// The first refill is used up: it can be used again one period later.
 fn retire(list: &mut impl Refills) {
-    let head = list.get(0);
+    let head = list.first();
     let again = Refill { time: head.time + list.period(), amount: head.amount };
     if list.length() == 1 {
-        list.set(0, again);
+        list.set_first(again);
     } else {
         list.pop();
         add(list, again);
@@ -152,9 +167,9 @@ fn split(list: &mut impl Refills, used: Ticks) {
     if used == ZERO {
         return;
     }
-    add(list, Refill { time: list.get(0).time + list.period(), amount: used });
-    let head = list.get(0);
-    list.set(0, Refill { time: head.time + used, amount: head.amount - used });
+    add(list, Refill { time: list.first().time + list.period(), amount: used });
+    let head = list.first();
+    list.set_first(Refill { time: head.time + used, amount: head.amount - used });
 }
 
 /// Adds a refill at the end. The list is not empty.
@@ -181,12 +196,12 @@ pub fn merge_overlapping(list: &mut impl Refills) -> bool {
     if list.length() < 2 {
         return false;
     }
-    let (head, next) = (list.get(0), list.get(1));
+    let (head, next) = (list.first(), list.get(1));
     if end(head) <= next.time {
         return false;
     }
     list.pop();
-    list.set(0, Refill { time: head.time, amount: head.amount + next.amount });
+    list.set_first(Refill { time: head.time, amount: head.amount + next.amount });
     true
 }
 
@@ -196,20 +211,20 @@ fn merge_into_next(list: &mut impl Refills) {
     if list.length() < 2 {
         return;
     }
-    let (head, next) = (list.get(0), list.get(1));
+    let (head, next) = (list.first(), list.get(1));
     list.pop();
-    list.set(0, Refill { time: next.time - head.amount, amount: next.amount + head.amount });
+    list.set_first(Refill { time: next.time - head.amount, amount: next.amount + head.amount });
 }
 
 /// The thread did not run for a while: a first refill that could have been used before `now` counts from now,
 /// so that it comes back a period after it is used in fact.
 #[inline]
 pub fn unblock(list: &mut impl Refills, now: Ticks, steps: &mut u32) {
-    let head = list.get(0);
+    let head = list.first();
     if head.time > now || !is_sufficient(list, ZERO) {
         return;
     }
-    list.set(0, Refill { time: now, amount: head.amount });
+    list.set_first(Refill { time: now, amount: head.amount });
     // At most `steps` rounds.
     while *steps > 0 && merge_overlapping(list) {
         *steps -= 1;

@@ -6,10 +6,11 @@
 //! arrival. Who comes first is kept beside the root, and when that is, so that a kernel entry finds with one comparison
 //! that it is not yet.
 //!
-//! Any number of threads can be due at the same time, or shortly one after the other. In each eighth of a minimum budget
-//! one of them is released; then comes a pause until its end, in which the thread that is chosen runs and interrupts
-//! are handled as ever. Without it the timer would come again at once, and as long as somebody is due neither a handler
-//! of interrupts nor anybody else would execute an instruction.
+//! Any number of threads can be due at the same time, or shortly one after the other. Each is released by an interrupt of
+//! the timer that does nothing else: if the interrupt finds that a budget or a domain's time has ended as well, that goes
+//! first, and the timer interrupts again. After a release comes a pause of an eighth of a minimum budget, in which the
+//! thread that is chosen runs and other interrupts are handled as ever. Without it, as long as somebody is due, neither a
+//! handler of interrupts nor anybody else would execute an instruction.
 //!
 //! Invariants:
 //! - **Q3** A thread is in the tree exactly if its `queued` is `Release`. It is runnable and has a configured
@@ -19,7 +20,7 @@
 //! - **Q4** `first` is the first thread of the tree. `next_time` is the time of its key, but not before the end of the
 //!   pause; [`NEVER`] if there is nobody.
 //!
-//! Bound: insertion and removal are those of the tree. An entry to the kernel releases at most [`MOST_RELEASES`] threads.
+//! Bound: insertion and removal are those of the tree. An entry to the kernel releases at most one thread.
 
 use crate::Kernel;
 use crate::arch::Arch;
@@ -28,10 +29,9 @@ use crate::object::tcb::Queued;
 use crate::store::{Ref, Store};
 use crate::tree::{ByTime, Key};
 use crate::units::Ticks;
-use keel_bounds::at_most;
 
-/// The most threads released in an eighth of a minimum budget, and so by one entry to the kernel.
-pub const MOST_RELEASES: u32 = 1;
+/// The pause after a release, in parts of a minimum budget.
+const PAUSES_IN_MINIMUM: u64 = 8;
 
 /// A time that does not come.
 pub const NEVER: Ticks = Ticks(u64::MAX);
@@ -43,20 +43,15 @@ pub struct ReleaseQueue {
     root: Option<Ref<Tcb>>,
     /// Who comes first in it.
     first: Option<Ref<Tcb>>,
-    /// When the span ends in which releases are counted.
-    span_end: Ticks,
-    /// How many more there may be in it.
-    left: u32,
     /// The end of the last pause.
-    not_before: Ticks,
+    pause_end: Ticks,
     /// When somebody is to be released next.
     next_time: Ticks,
 }
 
 impl ReleaseQueue {
     /// Nobody waits for budget.
-    pub const EMPTY: Self =
-        Self { root: None, first: None, span_end: Ticks(0), left: 0, not_before: Ticks(0), next_time: NEVER };
+    pub const EMPTY: Self = Self { root: None, first: None, pause_end: Ticks(0), next_time: NEVER };
 
     /// When somebody is to be released next.
     #[must_use]
@@ -66,14 +61,8 @@ impl ReleaseQueue {
 
     /// The end of the last pause, for checks of invariants.
     #[must_use]
-    pub const fn not_before(&self) -> Ticks {
-        self.not_before
-    }
-
-    /// Until when nobody else is released, for checks of invariants.
-    #[must_use]
     pub const fn pause_end(&self) -> Ticks {
-        if self.left == 0 { self.span_end } else { Ticks(0) }
+        self.pause_end
     }
 
     /// Who is to be released next, for checks of invariants.
@@ -111,24 +100,9 @@ impl ReleaseQueue {
     fn first_is<A: Arch>(&mut self, store: &Store<A>, first: Option<Ref<Tcb>>) {
         self.first = first;
         self.next_time = match first {
-            Some(first) => Ticks(store[first].links.key).max(self.not_before),
+            Some(first) => Ticks(store[first].links.key).max(self.pause_end),
             None => NEVER,
         };
-    }
-
-    /// Whether one more thread may be released at `now`. If not, there is a pause.
-    fn may_release(&mut self, now: Ticks, span: Ticks) -> bool {
-        if now >= self.span_end {
-            self.span_end = now + span;
-            self.left = MOST_RELEASES;
-        }
-        if self.left == 0 {
-            self.not_before = self.span_end;
-            self.next_time = self.next_time.max(self.span_end);
-            return false;
-        }
-        self.left -= 1;
-        true
     }
 }
 
@@ -150,24 +124,19 @@ impl<A: Arch> Kernel<A> {
         self.core.time_changed = true;
     }
 
-    /// Lets those run whose budget has come back.
+    /// Lets the thread compete whose budget has come back, if there is one and no pause.
     #[cold]
-    pub(super) fn wake_released(&mut self) {
-        let span = Ticks(self.core.rate.min_budget.0 / 8);
-        let mut rounds = at_most!(MOST_RELEASES);
-        while self.core.release.next_time <= self.core.now {
-            if !self.core.release.may_release(self.core.now, span) {
-                self.core.time_changed = true;
-                return;
-            }
-            rounds.count();
-            let Some(tcb) = self.core.release.first else { return };
-            self.release_remove(tcb);
-            // Steps of the refill rules may be outstanding; if so it may have to wait again.
-            if let Some(context) = self.store[tcb].sched_context {
-                self.settle(context);
-            }
-            self.switch_candidate(tcb);
+    pub(crate) fn wake_released(&mut self) {
+        let now = self.core.now;
+        let Some(tcb) = self.core.release.first.filter(|_| self.core.release.next_time <= now) else {
+            return;
+        };
+        self.core.release.pause_end = now + Ticks(self.core.rate.min_budget.0 / PAUSES_IN_MINIMUM);
+        self.release_remove(tcb);
+        // Steps of the refill rules may be outstanding; if so it may have to wait again.
+        if let Some(context) = self.store[tcb].sched_context {
+            self.settle(context);
         }
+        self.switch_candidate(tcb);
     }
 }

@@ -83,9 +83,15 @@ impl System {
     }
 
     /// At `now` an interrupt comes: that of a device, which the controller has handed out since it was not held, or the
-    /// timer's.
+    /// timer's. If time is up that is all that is dealt with: the interrupt comes again.
     pub fn interrupt(&mut self, now: u64, device: Option<u64>) -> Result<(), NotCovered> {
-        self.enter(now, Entry::Interrupt)?;
+        if !self.enter(now, Entry::Interrupt)? {
+            self.schedule();
+            return Ok(());
+        }
+        if device.is_none() {
+            self.release();
+        }
         if let Some(irq) = device.filter(|irq| self.has_handler(*irq)) {
             self.interrupts.held.insert(irq);
             let cap = self.cap(&Self::slot_of_irq(irq));
@@ -93,6 +99,13 @@ impl System {
                 self.signal(cap.object, cap.data)?;
             }
         }
+        self.schedule();
+        Ok(())
+    }
+
+    /// At `now` a system call is preempted by an interrupt, which comes afterwards.
+    pub fn preemption(&mut self, now: u64) -> Result<(), NotCovered> {
+        self.enter(now, Entry::Interrupt)?;
         self.schedule();
         Ok(())
     }

@@ -193,7 +193,6 @@ impl System {
 
     /// The end of an entry: it is decided who runs.
     pub(super) fn schedule(&mut self) {
-        self.release();
         if let Some(current) = self.current
             && self.thread(current).context != self.clock.context
             && self.is_schedulable(current)
@@ -205,7 +204,7 @@ impl System {
     }
 
     /// Whose time has come back competes: one thread, if none was released just before.
-    fn release(&mut self) {
+    pub(super) fn release(&mut self) {
         if self.queues.next_release() > self.clock.now {
             return;
         }

@@ -28,7 +28,7 @@ const SLEEP: u32 = 1 << 1;
 /// The redistributor has not noticed yet that it does.
 const ASLEEP: u32 = 1 << 2;
 /// How often registers are read that will change soon, before the kernel goes on.
-const PATIENCE: u32 = 256;
+const PATIENCE: u32 = 32;
 
 /// The highest number of a core: its affinity.
 pub(super) const MAX_TARGET: u64 = u32::MAX as u64;

@@ -102,7 +102,7 @@ fn queues(kernel: &Kernel<Host>, survey: &Survey) -> BTreeMap<Ref<Tcb>, Queued> 
         );
     }
     let release = tree(&kernel.store, kernel.core.release().root());
-    let pause = kernel.core.release().not_before();
+    let pause = kernel.core.release().pause_end();
     let next = release.first().map_or(NEVER, |&tcb| Ticks(kernel.store[tcb].links.key).max(pause));
     assert_eq!(kernel.core.release().first(), release.first().copied(), "Q4: who is released next");
     assert_eq!(kernel.core.release().next_time(), next, "Q4: when somebody is released");

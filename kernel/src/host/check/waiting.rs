@@ -40,7 +40,7 @@ fn endpoints(kernel: &Kernel<Host>, survey: &Survey, waiting: &mut BTreeSet<Ref<
         }
         if let Some(canceller) = object.canceller {
             assert!(survey.has(canceller), "N1: a dead canceller at {endpoint:?}");
-            assert_eq!(store[canceller].cancelling.endpoint, Some(endpoint), "N1: {canceller:?}");
+            assert_eq!(store[canceller].cancelling.goes_on_at(), Some(endpoint), "N1: {canceller:?}");
             if let Some(next) = store[canceller].cancelling.next {
                 assert!(
                     waiting.contains(&next) && store[next].endpoint == Some(endpoint),
@@ -108,7 +108,7 @@ fn threads(kernel: &Kernel<Host>, survey: &Survey, waiting: &BTreeSet<Ref<Tcb>>)
             assert!(survey.has(notification), "{tcb:?} is bound to a dead notification");
             assert_eq!(store[notification].bound_tcb, Some(tcb), "{tcb:?} is bound on one side");
         }
-        if let Some(endpoint) = thread.cancelling.endpoint {
+        if let Some(endpoint) = thread.cancelling.goes_on_at() {
             assert!(survey.has(endpoint), "N1: {tcb:?} cancels at a dead endpoint");
             assert_eq!(store[endpoint].canceller, Some(tcb), "N1: {tcb:?}");
         }

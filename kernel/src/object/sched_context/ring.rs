@@ -77,6 +77,17 @@ impl<A: Arch> Refills for RefillList<'_, A> {
         self.store[self.context].debt = debt;
     }
 
+    #[inline(always)]
+    fn first(&self) -> Refill {
+        self.store[self.context.head_refill(self.store)]
+    }
+
+    #[inline(always)]
+    fn set_first(&mut self, refill: Refill) {
+        let first = self.context.head_refill(self.store);
+        self.store[first] = refill;
+    }
+
     fn get(&self, position: u64) -> Refill {
         self.store[self.place(position)]
     }
