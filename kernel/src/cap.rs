@@ -14,9 +14,14 @@
 //! +-------+---------+----------+-------------------------------------+------+
 //! ```
 //!
-//! *bits* is a size, a guard size or a zombie's kind; *low* holds rights or a radix where the alignment of the
-//! object leaves room. The second word is a badge, a guard, a watermark, a mapping (ASID in bits 48..63, virtual
-//! address below) or a count.
+//! *bits* is a size, a radix or a zombie's kind; *low* holds rights where the alignment of the object leaves room.
+//! The second word is a badge, a guard, a watermark, a mapping (ASID in bits 48..63, virtual address below) or a
+//! count.
+//!
+//! A CNode's form suits the walk through a CSpace, which takes it as it is ([`RawCap::index`]): *low* is by how much
+//! an address is shifted down to leave the bits of one level, guard and radix; the second word is the guard, shifted up
+//! by the radix; so the exclusive or of the two is the slot's index, or too large if the guard is another. One bit of
+//! the field *device* says that it is a CNode.
 //!
 //! The tag is the number that `DebugCapIdentify` reports (`syscalls.md` §13); odd tags other than those of
 //! [`Cap`]'s own variants belong to the machine and are opaque here ([`Cap::Machine`]).
@@ -27,7 +32,7 @@
 //! - **C2** The all-zero pair is `Cap::Null`.
 
 use crate::arch::Arch;
-use crate::cspace::Slot;
+use crate::cspace::{SLOT_BITS, Slot};
 use crate::object::{AsidPool, Endpoint, Notification, Reply, SchedContext, Table, Tcb};
 use crate::store::Ref;
 use crate::units::{Asid, Irq, KernelAddr, PhysAddr, VirtAddr};
@@ -396,6 +401,8 @@ pub enum Cap {
 const TAG_SHIFT: u32 = 58;
 /// Set for device memory.
 const DEVICE_BIT: u64 = 1 << 54;
+/// Set for CNodes.
+const CNODE_BIT: u64 = 1 << 57;
 /// Where the field *bits* begins.
 const BITS_SHIFT: u32 = 48;
 /// The field *bits*, shifted down.
@@ -485,15 +492,39 @@ impl RawCap {
         Rights::from_word(self.word0)
     }
 
+    /// Whether it is to a CNode.
+    #[inline(always)]
+    pub(crate) const fn is_cnode(self) -> bool {
+        self.word0 & CNODE_BIT != 0
+    }
+
     /// The slot that `address` names, if this is the root of a CSpace of one level.
     #[inline(always)]
     pub(crate) fn only_level_slot(self, address: u64) -> Option<Ref<Slot>> {
-        let (radix, guard_bits) = (self.word0 & LOW_MASK, u64::from(self.bits()));
-        let is_only_level = self.tag() == tag::CNODE && radix + guard_bits == u64::from(u64::BITS);
-        if !is_only_level || address >> radix != self.word1 {
+        // A CNode that takes all 64 bits shifts by 0.
+        if self.word0 & (CNODE_BIT | LOW_MASK) != CNODE_BIT {
             return None;
         }
-        Some(self.object::<Slot>(6)?.nth(address & ((1 << radix) - 1)))
+        self.slot(self.index(address)?)
+    }
+
+    /// Of a CNode: the index that the highest bits of `rest` name, none if they have not the guard.
+    #[inline(always)]
+    pub(crate) const fn index(self, rest: u64) -> Option<u64> {
+        let index = rest >> (self.word0 & LOW_MASK) ^ self.word1;
+        if index >> self.bits() == 0 { Some(index) } else { None }
+    }
+
+    /// Of a CNode: the slot with this index.
+    #[inline(always)]
+    pub(crate) fn slot(self, index: u64) -> Option<Ref<Slot>> {
+        Ref::at(KernelAddr(self.kernel_address(6)).offset(index << SLOT_BITS))
+    }
+
+    /// Of a CNode: how many bits of an address it takes for guard and radix, below 0: -64 to -1.
+    #[inline(always)]
+    pub(crate) const fn bits_taken(self) -> i64 {
+        (self.word0 | !LOW_MASK).cast_signed()
     }
 
     /// With no more than `rights`, which its type must have.
@@ -523,7 +554,9 @@ impl From<Cap> for RawCap {
             }
             Cap::Reply { object, rights } => pair(head(tag::REPLY, object.address().0, 0, rights.word()), 0),
             Cap::CNode(c) => {
-                pair(head(tag::CNODE, c.slots.address().0, c.guard_bits, c.radix as u64 & LOW_MASK), c.guard)
+                let shift = u64::from(c.guard_bits + c.radix).wrapping_neg() & LOW_MASK;
+                let word0 = head(tag::CNODE, c.slots.address().0, c.radix, shift) | CNODE_BIT;
+                pair(word0, c.guard << (c.radix & 63))
             }
             Cap::Tcb(tcb) => pair(head(tag::TCB, tcb.address().0, 0, 0), 0),
             Cap::SchedContext { object, bits } => {
@@ -578,9 +611,9 @@ impl Cap {
             tag::REPLY => Self::Reply { object: raw.object(5)?, rights: raw.rights() },
             tag::CNODE => Self::CNode(CNodeCap {
                 slots: raw.object(6)?,
-                radix: (raw.word0 & LOW_MASK) as u8,
-                guard_bits: raw.bits(),
-                guard: raw.word1,
+                radix: raw.bits(),
+                guard_bits: (raw.bits_taken() as u8).wrapping_add(raw.bits()).wrapping_neg(),
+                guard: raw.word1 >> raw.bits(),
             }),
             tag::TCB => Self::Tcb(raw.object(6)?),
             tag::SCHED_CONTEXT => Self::SchedContext { object: raw.object(6)?, bits: raw.bits() },

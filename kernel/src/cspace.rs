@@ -5,7 +5,8 @@
 //! A CSpace is whatever is reachable from a CNode capability. Addresses are resolved level by level: a CNode
 //! consumes its guard and then its radix (`syscalls.md` §5, `invocations.md` §2).
 //!
-//! Bound: each level consumes at least one bit (the radix is at least 1), so there are at most 64 levels.
+//! Bound: each level takes at least one bit (the radix is at least 1), so there are at most 64 levels. The walk works on
+//! capabilities as they are stored, for it is the longest part of most paths at worst.
 
 use crate::arch::Arch;
 use crate::cap::{CNodeCap, Cap, RawCap};
@@ -48,6 +49,9 @@ impl Slot {
 /// The depth of capability pointers in system calls.
 pub const FULL_DEPTH: u64 = 64;
 
+/// Where the resolution of an address ended, and how many of its bits were left over.
+type Found = (Ref<Slot>, u64);
+
 /// Resolves the low `depth` bits (1 to 64) of `address` from `root`.
 ///
 /// Gives the slot where resolution ended and the bits left over, which are not 0 when a capability other than a
@@ -55,61 +59,66 @@ pub const FULL_DEPTH: u64 = 64;
 #[inline(always)]
 pub fn resolve<A: Arch>(
     store: &Store<A>,
-    root: Cap,
+    root: RawCap,
     address: u64,
     depth: u64,
-) -> Result<(Ref<Slot>, u64), LookupFailure> {
-    let Cap::CNode(node) = root else { return Err(LookupFailure::InvalidRoot) };
-    // Most CSpaces have one level, which takes all bits.
-    let (guard_bits, radix) = (u64::from(node.guard_bits), u64::from(node.radix));
-    if guard_bits + radix == depth && address >> (radix & 63) & mask(guard_bits & 63) == node.guard {
-        return Ok((node.slots.nth(address & mask(radix & 63)), 0));
+) -> Result<Found, LookupFailure> {
+    if !root.is_cnode() {
+        return Err(LookupFailure::InvalidRoot);
     }
-    resolve_levels(store, node, address, depth)
+    let rest = address << (FULL_DEPTH.wrapping_sub(depth) & 63);
+    // Most CSpaces have one level, which takes all bits.
+    if root.bits_taken() + depth.cast_signed() == 0
+        && let Some(slot) = root.index(rest).and_then(|index| root.slot(index))
+    {
+        return Ok((slot, 0));
+    }
+    resolve_levels(store, root, rest, depth)
 }
 
-/// As [`resolve`], level by level.
+/// As [`resolve`], level by level, of the highest `depth` bits of `rest`; `node` is a CNode.
+#[inline(never)]
 fn resolve_levels<A: Arch>(
     store: &Store<A>,
-    mut node: CNodeCap,
-    address: u64,
+    mut node: RawCap,
+    mut rest: u64,
     depth: u64,
-) -> Result<(Ref<Slot>, u64), LookupFailure> {
-    let mut left = depth;
+) -> Result<Found, LookupFailure> {
+    // The number of the highest bit that is left, -1 if none is.
+    let mut top = depth.cast_signed() - 1;
     // Each round takes at least one bit.
     let mut rounds = at_most!(levels);
     loop {
         rounds.count();
-        let level = u64::from(node.guard_bits) + u64::from(node.radix);
-        check_guard(&node, address, left)?;
-        if level > left {
-            return Err(LookupFailure::DepthMismatch { bits_left: left, bits_found: level });
+        top += node.bits_taken();
+        let Some(index) = node.index(rest) else { return Err(failure(node, rest, top)) };
+        let Some(slot) = node.slot(index) else { return Err(LookupFailure::InvalidRoot) };
+        if top < 0 {
+            return if top == -1 { Ok((slot, 0)) } else { Err(failure(node, rest, top)) };
         }
-        left -= level;
-        let slot = node.slots.nth(address >> left & mask(u64::from(node.radix)));
-        if left == 0 {
-            return Ok((slot, 0));
-        }
-        match store[slot].cap() {
-            Cap::CNode(next) => node = next,
-            _ => return Ok((slot, left)),
+        // There is a bit left, so it took less than 64.
+        rest <<= -node.bits_taken() & 63;
+        node = store[slot].raw;
+        if !node.is_cnode() {
+            return Ok((slot, (top + 1).cast_unsigned()));
         }
     }
 }
 
-/// Whether the next bits of `address`, of which `left` are left, are the node's guard.
-fn check_guard(node: &CNodeCap, address: u64, left: u64) -> Result<(), LookupFailure> {
-    let bits = u64::from(node.guard_bits);
-    // Here bits <= left <= 64; the shift is below 64 unless the guard is empty, and then the mask is 0.
-    if bits <= left && address.unbounded_shr((left - bits) as u32) & mask(bits) == node.guard {
-        return Ok(());
+/// Why the highest bits of `rest` name nothing in the CNode `node`, which leaves bit `top` and those below.
+#[cold]
+#[inline(never)]
+fn failure(node: RawCap, rest: u64, top: i64) -> LookupFailure {
+    let Cap::CNode(CNodeCap { guard_bits, guard, .. }) = node.into() else {
+        return LookupFailure::InvalidRoot;
+    };
+    let (bits_left, guard_bits) = ((top + 1 - node.bits_taken()).cast_unsigned(), u64::from(guard_bits));
+    let has_guard = guard_bits == 0 || rest >> (FULL_DEPTH - guard_bits) == guard;
+    if has_guard && guard_bits <= bits_left {
+        LookupFailure::DepthMismatch { bits_left, bits_found: node.bits_taken().unsigned_abs() }
+    } else {
+        LookupFailure::GuardMismatch { bits_left, guard_found: guard, bits_found: guard_bits }
     }
-    Err(LookupFailure::GuardMismatch { bits_left: left, guard_found: node.guard, bits_found: bits })
-}
-
-/// The low `bits` bits set; `bits` below 64.
-const fn mask(bits: u64) -> u64 {
-    (1 << bits) - 1
 }
 
 /// The slot that a (root, index, depth) triple of an invocation names. `source` says for the error which role
@@ -117,13 +126,13 @@ const fn mask(bits: u64) -> u64 {
 #[inline]
 pub fn target_slot<A: Arch>(
     store: &Store<A>,
-    root: Cap,
+    root: RawCap,
     index: u64,
     depth: u64,
     source: bool,
 ) -> Result<Ref<Slot>, Error> {
     let failed = |failure| Error::FailedLookup { source, failure };
-    if !matches!(root, Cap::CNode(_)) {
+    if !root.is_cnode() {
         return Err(failed(LookupFailure::InvalidRoot));
     }
     if !(1..=FULL_DEPTH).contains(&depth) {
@@ -136,7 +145,12 @@ pub fn target_slot<A: Arch>(
 }
 
 /// As [`target_slot`] for a slot into which a capability is to be put: it must be empty.
-pub fn empty_slot<A: Arch>(store: &Store<A>, root: Cap, index: u64, depth: u64) -> Result<Ref<Slot>, Error> {
+pub fn empty_slot<A: Arch>(
+    store: &Store<A>,
+    root: RawCap,
+    index: u64,
+    depth: u64,
+) -> Result<Ref<Slot>, Error> {
     let slot = target_slot(store, root, index, depth, false)?;
     if store[slot].is_empty() { Ok(slot) } else { Err(Error::DeleteFirst) }
 }

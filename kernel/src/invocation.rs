@@ -73,6 +73,12 @@ impl<A: Arch> Kernel<A> {
         Ok((slot, self.store[slot].cap()))
     }
 
+    /// As [`Self::extra_cap`], in the packed form.
+    #[inline(always)]
+    pub fn extra_raw(&self, message: &Message, index: usize) -> Result<RawCap, Error> {
+        Ok(self.store[message.extra_slot(index)?].raw)
+    }
+
     /// Writes result word `index` for `thread`, which called: a register, or a word of its buffer if it has one.
     pub fn set_result(&mut self, thread: Ref<Tcb>, index: u64, word: u64) {
         match A::REGISTERS.message.get(index as usize) {
@@ -96,10 +102,8 @@ impl<A: Arch> Kernel<A> {
                 }
             }
             tag::CNODE => {
-                if let Cap::CNode(node) = raw.into() {
-                    let decoded = self.decode_cnode(node, message);
-                    return self.act(decoded, |kernel, operation| kernel.perform_cnode(*operation));
-                }
+                let decoded = self.decode_cnode(raw, message);
+                return self.act(decoded, |kernel, operation| kernel.perform_cnode(*operation));
             }
             tag::TCB => {
                 if let Cap::Tcb(tcb) = raw.into() {

@@ -84,7 +84,7 @@ pub fn decode_irq_control(kernel: &Kernel<Machine>, message: &Message) -> Result
         return Err(Error::IllegalOperation);
     }
     message.require(4)?;
-    let (_, root) = kernel.extra_cap(message, 0)?;
+    let root = kernel.extra_raw(message, 0)?;
     let [number, target, index, depth] = [0, 1, 2, 3].map(|word| kernel.argument(message, word));
     if number >= SGIS {
         return Err(Error::Range { min: 0, max: SGIS - 1 });

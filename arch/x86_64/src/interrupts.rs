@@ -98,7 +98,7 @@ pub fn decode(kernel: &Kernel<Machine>, message: &Message) -> Result<Issue, Erro
         _ => return Err(Error::IllegalOperation),
     };
     message.require(7)?;
-    let (_, root) = kernel.extra_cap(message, 0)?;
+    let root = kernel.extra_raw(message, 0)?;
     let words = [0, 1, 2, 3, 4, 5, 6].map(|word| kernel.argument(message, word));
     let [index, depth, a, b, c, d, vector] = words;
     let irq = Irq(at_most(vector, irq::KERNEL_VECTOR_MAX)? as u32);

@@ -140,7 +140,7 @@ pub fn decode(kernel: &Kernel<Machine>, cap: RawCap, message: &Message) -> Resul
 /// Issue: words are first and last port, index and depth. Ports have 16 bits; what is above is not looked at.
 fn decode_issue(kernel: &Kernel<Machine>, message: &Message) -> Result<Invocation, Error> {
     message.require(4)?;
-    let (_, root) = kernel.extra_cap(message, 0)?;
+    let root = kernel.extra_raw(message, 0)?;
     let [first, last, index, depth] = [0, 1, 2, 3].map(|word| kernel.argument(message, word));
     let range = Range { first: first as u16, last: last as u16 };
     if range.last < range.first {

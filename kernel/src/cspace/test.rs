@@ -29,7 +29,7 @@ fn into(world: &mut World, root: CPtr, index: u64, depth: u64, source: CPtr) {
 }
 
 fn found(store: &Store<Host>, root: Cap, address: u64, depth: u64) -> Result<(Cap, u64), LookupFailure> {
-    resolve(store, root, address, depth).map(|(slot, left)| (store[slot].cap(), left))
+    resolve(store, root.into(), address, depth).map(|(slot, left)| (store[slot].cap(), left))
 }
 
 #[test]

@@ -269,7 +269,7 @@ impl<C: Choose> Monkey<C> {
 
     /// What stands at `address`, seen from the root task's CSpace as it was at first.
     fn look(&self, address: CPtr) -> Option<Cap> {
-        let root = self.world.kernel.store[self.world.cspace_root()].cap();
+        let root = self.world.kernel.store[self.world.cspace_root()].raw;
         let found = crate::cspace::resolve(&self.world.kernel.store, root, address, DEPTH);
         found.ok().map(|(slot, _)| self.world.kernel.store[slot].cap())
     }

@@ -129,7 +129,7 @@ impl World {
     /// The slot of the root CNode that `address` names.
     #[must_use]
     pub fn slot(&self, address: CPtr) -> Ref<Slot> {
-        let root = self.kernel.store[self.cspace_root()].cap();
+        let root = self.kernel.store[self.cspace_root()].raw;
         match cspace::resolve(&self.kernel.store, root, address, DEPTH) {
             Ok((slot, 0)) => slot,
             other => panic!("{address:#x} names no slot: {other:?}"),

@@ -131,7 +131,7 @@ impl<A: Arch> Kernel<A> {
         let word = |index: usize| self.store.load(buffer.offset(index as u64 * 8));
         let root = self.lookup_cap(to, word(ipc_buffer::RECEIVE_CNODE)).ok()?;
         let (index, depth) = (word(ipc_buffer::RECEIVE_INDEX), word(ipc_buffer::RECEIVE_DEPTH));
-        cspace::empty_slot(&self.store, self.store[root].cap(), index, depth).ok()
+        cspace::empty_slot(&self.store, self.store[root].raw, index, depth).ok()
     }
 
     /// Looks up the extra capabilities that the message of `tcb` with this info word and buffer names. On failure,
@@ -174,7 +174,7 @@ impl<A: Arch> Kernel<A> {
     /// As [`Self::lookup_cap`], from `root`, however many levels there are.
     #[inline(never)]
     fn lookup_in_levels(&self, root: RawCap, address: u64) -> Result<Ref<Slot>, LookupFailure> {
-        cspace::resolve(&self.store, root.into(), address, FULL_DEPTH).map(|(slot, _)| slot)
+        cspace::resolve(&self.store, root, address, FULL_DEPTH).map(|(slot, _)| slot)
     }
 
     /// Puts `cap`, derived from the one in `source`, into the empty `target`.

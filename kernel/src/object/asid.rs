@@ -146,7 +146,7 @@ impl<A: Arch> Kernel<A> {
     pub fn decode_make_pool(&self, message: &Message) -> Result<Invocation, Error> {
         message.require(2)?;
         let (parent, untyped) = self.extra_cap(message, 0)?;
-        let (_, root) = self.extra_cap(message, 1)?;
+        let root = self.extra_raw(message, 1)?;
         let base = self.asid_pools.first_free().ok_or(Error::DeleteFirst)?;
         let (untyped, pool) = pool_memory::<A>(untyped).ok_or(Error::InvalidCapability(1))?;
         if cdt::first_child(&self.store, parent).is_some() {

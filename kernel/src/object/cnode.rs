@@ -78,13 +78,13 @@ pub enum Update {
 impl<A: Arch> Kernel<A> {
     /// Checks an invocation of the CNode `root`.
     #[inline(always)]
-    pub(crate) fn decode_cnode(&self, root: CNodeCap, message: &Message) -> Result<Invocation, Error> {
+    pub(crate) fn decode_cnode(&self, root: RawCap, message: &Message) -> Result<Invocation, Error> {
         if !(label::CNODE_REVOKE..=label::CNODE_ROTATE).contains(&message.label) {
             return Err(Error::IllegalOperation);
         }
         message.require(2)?;
         let (index, depth) = (self.argument(message, 0), self.argument(message, 1));
-        let target = cspace::target_slot(&self.store, Cap::CNode(root), index, depth, false)?;
+        let target = cspace::target_slot(&self.store, root, index, depth, false)?;
         match message.label {
             label::CNODE_REVOKE => Ok(Invocation::Revoke(target)),
             label::CNODE_DELETE => Ok(Invocation::Delete(target)),
@@ -103,7 +103,7 @@ impl<A: Arch> Kernel<A> {
     #[inline(always)]
     fn decode_copy_or_move(&self, message: &Message, target: Ref<Slot>) -> Result<Invocation, Error> {
         message.require(4)?;
-        let (_, root) = self.extra_cap(message, 0)?;
+        let root = self.extra_raw(message, 0)?;
         if !self.store[target].is_empty() {
             return Err(Error::DeleteFirst);
         }
@@ -139,8 +139,8 @@ impl<A: Arch> Kernel<A> {
     /// Checks Rotate, by which the pivot goes to `target`.
     fn decode_rotate(&self, message: &Message, target: Ref<Slot>) -> Result<Invocation, Error> {
         message.require(8)?;
-        let (_, pivot_root) = self.extra_cap(message, 0)?;
-        let (_, source_root) = self.extra_cap(message, 1)?;
+        let pivot_root = self.extra_raw(message, 0)?;
+        let source_root = self.extra_raw(message, 1)?;
         let source = self.source_slot(message, source_root, 6, 7)?;
         let pivot = self.source_slot(message, pivot_root, 3, 4)?;
         if pivot == source || pivot == target {
@@ -165,7 +165,13 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// The slot that two words of the message name as a source.
-    fn source_slot(&self, message: &Message, root: Cap, index: u64, depth: u64) -> Result<Ref<Slot>, Error> {
+    fn source_slot(
+        &self,
+        message: &Message,
+        root: RawCap,
+        index: u64,
+        depth: u64,
+    ) -> Result<Ref<Slot>, Error> {
         let (index, depth) = (self.argument(message, index), self.argument(message, depth));
         cspace::target_slot(&self.store, root, index, depth, true)
     }

@@ -138,7 +138,7 @@ impl<A: Arch> Kernel<A> {
     /// Get: words are interrupt, index and depth.
     fn decode_issue(&self, message: &Message) -> Result<Invocation, Error> {
         message.require(3)?;
-        let (_, root) = self.extra_cap(message, 0)?;
+        let root = self.extra_raw(message, 0)?;
         let irq = self.free_irq(self.argument(message, 0))?;
         self.issue_to(irq, None, root, message, 1)
     }
@@ -146,7 +146,7 @@ impl<A: Arch> Kernel<A> {
     /// GetTrigger: words are interrupt, trigger, index and depth.
     fn decode_issue_trigger(&self, message: &Message) -> Result<Invocation, Error> {
         message.require(4)?;
-        let (_, root) = self.extra_cap(message, 0)?;
+        let root = self.extra_raw(message, 0)?;
         if !self.arch.has_triggers() {
             return Err(Error::IllegalOperation);
         }
@@ -169,7 +169,7 @@ impl<A: Arch> Kernel<A> {
         &self,
         irq: Irq,
         trigger: Option<Trigger>,
-        root: Cap,
+        root: RawCap,
         message: &Message,
         first: u64,
     ) -> Result<Invocation, Error> {

@@ -15,7 +15,8 @@
 use crate::Kernel;
 use crate::arch::{Arch, MachineObject};
 use crate::cap::{
-    CNodeCap, Cap, FrameCap, IpcCap, Mapping, Rights, TableCap, UntypedCap, VSpaceCap, VmRights, page_bits,
+    CNodeCap, Cap, FrameCap, IpcCap, Mapping, RawCap, Rights, TableCap, UntypedCap, VSpaceCap, VmRights,
+    page_bits,
 };
 use crate::cdt;
 use crate::cspace::{self, SLOT_BITS, Slot};
@@ -110,7 +111,7 @@ impl<A: Arch> Kernel<A> {
             return Err(Error::IllegalOperation);
         }
         message.require(6)?;
-        let (_, root) = self.extra_cap(message, 0)?;
+        let root = self.extra_raw(message, 0)?;
         let object = self.decode_object(message)?;
         let (target, count) = self.decode_window(message, root)?;
         let reset = cdt::first_child(&self.store, message.slot).is_none();
@@ -150,14 +151,14 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// The slots for the new capabilities: first slot and count.
-    fn decode_window(&self, message: &Message, root: Cap) -> Result<(Ref<Slot>, u64), Error> {
+    fn decode_window(&self, message: &Message, root: RawCap) -> Result<(Ref<Slot>, u64), Error> {
         let (index, depth) = (self.argument(message, 2), self.argument(message, 3));
         let node = if depth == 0 {
             root
         } else {
-            self.store[cspace::target_slot(&self.store, root, index, depth, false)?].cap()
+            self.store[cspace::target_slot(&self.store, root, index, depth, false)?].raw
         };
-        let Cap::CNode(node) = node else {
+        let Cap::CNode(node) = node.into() else {
             let failure = LookupFailure::MissingCapability { bits_left: depth };
             return Err(Error::FailedLookup { source: false, failure });
         };
