@@ -527,6 +527,13 @@ impl RawCap {
         (self.word0 | !LOW_MASK).cast_signed()
     }
 
+    /// To the object of the same kind that lies `bytes` further on, by which both are aligned.
+    #[must_use]
+    pub(crate) const fn further_on(self, bytes: u64) -> Self {
+        // The field of the address has its place at bit 0; a sum stays in it (C1).
+        Self { word0: self.word0.wrapping_add(bytes), ..self }
+    }
+
     /// With no more than `rights`, which its type must have.
     pub(crate) fn masked(self, rights: Rights) -> Self {
         Self { word0: self.word0 & (!Rights::ALL.word() | rights.word()), ..self }

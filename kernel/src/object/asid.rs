@@ -37,7 +37,7 @@ use crate::invocation::{Message, Preempted};
 use crate::store::{Kind, Ref, Store};
 use crate::units::Asid;
 use core::marker::PhantomData;
-use keel_bounds::{at_most, operation, operation_is};
+use keel_bounds::{at_most, fact, only_unless, operation, operation_is};
 
 /// Identifiers in a pool.
 pub const POOL_ENTRIES: usize = 512;
@@ -194,6 +194,7 @@ impl<A: Arch> Kernel<A> {
             Invocation::MakePool { parent, mut untyped, pool, base, destination } => {
                 operation_is::<{ operation::MAKE_POOL }>();
                 self.reset_untyped(parent, &mut untyped)?;
+                only_unless::<{ fact::PREEMPTED }>();
                 self.store[parent].raw = Cap::Untyped(full(untyped)).into();
                 self.store.created(Kind::AsidPool, pool.address(), size_of::<AsidPool>() as u64);
                 self.asid_pools.set(base, Some(pool));

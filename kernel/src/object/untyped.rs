@@ -8,9 +8,10 @@
 //! the watermark falls with it.
 //!
 //! Retype is all or nothing: the reset comes before anything is created, so that objects and capabilities are made
-//! in one go. Zeroed memory is a valid fresh object of every kind, so creating one costs next to nothing.
+//! in one go. Zeroed memory is a valid fresh object of every kind, so creating one costs next to nothing; and the
+//! capabilities to objects that lie side by side differ by their address only.
 //!
-//! Bound: at most 256 objects per call, and one unit of clearing between preemption points.
+//! Bound: at most 256 objects per call, made behind the last preemption point; one unit of clearing between two.
 
 use crate::Kernel;
 use crate::arch::{Arch, MachineObject};
@@ -24,9 +25,9 @@ use crate::error::{Error, LookupFailure};
 use crate::invocation::{Message, Preempted};
 use crate::object::{Tcb, bits};
 use crate::store::{CLEAR_CHUNK_BYTES, Kind, Ref, Store};
-use crate::units::{KernelAddr, PhysAddr};
+use crate::units::PhysAddr;
 use keel_abi::{label, object};
-use keel_bounds::{at_most, operation_is};
+use keel_bounds::{at_most, fact, only_unless, operation_is};
 
 /// The most objects that one call makes (`objects.md` §9, fan-out limit).
 pub const FAN_OUT_LIMIT: u64 = 256;
@@ -79,6 +80,21 @@ impl ObjectType {
             Self::Machine(MachineObject::Frame(level)) => page_bits(level),
             Self::Machine(MachineObject::Table(_) | MachineObject::VSpace) => bits::TABLE,
         }
+    }
+
+    /// What the store knows it as; nothing for memory that can still become anything.
+    const fn kind(self) -> Option<Kind> {
+        Some(match self {
+            Self::Untyped(_) => return None,
+            Self::Tcb => Kind::Tcb,
+            Self::Endpoint => Kind::Endpoint,
+            Self::Notification => Kind::Notification,
+            Self::CNode(_) => Kind::Slots,
+            Self::SchedContext(_) => Kind::SchedContext,
+            Self::Reply => Kind::Reply,
+            Self::Machine(MachineObject::Frame(_)) => Kind::Frame,
+            Self::Machine(MachineObject::Table(_) | MachineObject::VSpace) => Kind::Table,
+        })
     }
 
     /// Whether it can be made of device memory.
@@ -191,35 +207,46 @@ impl<A: Arch> Kernel<A> {
         let Cap::Untyped(mut cap) = self.store[retype.untyped].cap() else { return Ok(0) };
         if retype.reset {
             self.reset_untyped(retype.untyped, &mut cap)?;
+            only_unless::<{ fact::PREEMPTED }>();
         }
         let object_bits = retype.object.bits();
         let first = cap.watermark.next_multiple_of(1 << object_bits);
         cap.watermark = first + (retype.count << object_bits);
         self.store[retype.untyped].raw = Cap::Untyped(cap).into();
-        let base = cap.base.offset(first);
-        match retype.object {
-            // The smallest objects, of which there are often many at once: what they are is not asked each time.
-            ObjectType::Endpoint => self.create_all(ObjectType::Endpoint, &retype, base, cap.device),
-            object => self.create_all(object, &retype, base, cap.device),
-        }
+        self.create_all(&retype, cap.base.offset(first), cap.device);
         Ok(0)
     }
 
-    /// Brings all objects of a retype, the first of them at `base`, to life.
+    /// Brings all objects of a retype, the first of them at `base` in zeroed or device memory, to life.
     #[inline(always)]
-    fn create_all(&mut self, object: ObjectType, retype: &Retype, mut base: PhysAddr, device: bool) {
+    fn create_all(&mut self, retype: &Retype, base: PhysAddr, device: bool) {
+        let Some(first) = first_cap::<A>(retype.object, base, device) else { return };
+        let bytes = 1 << retype.object.bits();
         let mut children = cdt::Children::of(&self.store, retype.untyped);
-        let mut slot = retype.target;
+        let (mut raw, mut address, mut slot) = (RawCap::from(first), Store::<A>::window(base), retype.target);
         let mut rounds = at_most!(objects);
         for _ in 0..retype.count {
             rounds.count();
-            if let Some(new) = self.create(object, retype, base, device) {
-                children.add(&mut self.store, new.into(), slot);
+            if let Some(kind) = retype.object.kind() {
+                self.store.created(kind, address, bytes);
             }
-            base = base.offset(1 << object.bits());
-            slot = slot.nth(1);
+            children.add(&mut self.store, raw, slot);
+            (raw, address, slot) = (raw.further_on(bytes), address.offset(bytes), slot.nth(1));
         }
         children.link(&mut self.store);
+        if let (ObjectType::Tcb, Cap::Tcb(tcb)) = (retype.object, first) {
+            self.initialise_tcbs(tcb, retype);
+        }
+    }
+
+    /// Makes threads of zeroed memory, the first of them `tcb`.
+    fn initialise_tcbs(&mut self, mut tcb: Ref<Tcb>, retype: &Retype) {
+        let mut rounds = at_most!(objects);
+        for _ in 0..retype.count {
+            rounds.count();
+            self.initialise_tcb(tcb, retype.thread);
+            tcb = tcb.at_offset(1 << bits::TCB);
+        }
     }
 
     /// Makes all memory of an untyped without children free and, unless it is a device's, zero.
@@ -235,63 +262,41 @@ impl<A: Arch> Kernel<A> {
             }
             cap.watermark = start;
             self.store[slot].raw = Cap::Untyped(*cap).into();
-            if start > 0 {
-                self.preemption_point()?;
-            }
+            self.preemption_point()?;
         }
         Ok(())
     }
+}
 
-    /// Brings the object at `base`, in zeroed or device memory, to life; the first capability to it.
-    #[inline(always)]
-    fn create(&mut self, object: ObjectType, retype: &Retype, base: PhysAddr, device: bool) -> Option<Cap> {
-        let address = Store::<A>::window(base);
-        let bytes = 1 << object.bits();
-        Some(match object {
-            ObjectType::Untyped(bits) => Cap::Untyped(UntypedCap { base, bits, device, watermark: 0 }),
-            ObjectType::Tcb => {
-                let tcb = self.live(Kind::Tcb, address, bytes)?;
-                self.initialise_tcb(tcb, retype.thread);
-                Cap::Tcb(tcb)
-            }
-            ObjectType::Endpoint => {
-                let object = self.live(Kind::Endpoint, address, bytes)?;
-                Cap::Endpoint(IpcCap { object, badge: 0, rights: Rights::ALL })
-            }
-            ObjectType::Notification => {
-                let object = self.live(Kind::Notification, address, bytes)?;
-                Cap::Notification(IpcCap { object, badge: 0, rights: Rights::READ_WRITE })
-            }
-            ObjectType::CNode(radix) => {
-                let slots = self.live(Kind::Slots, address, bytes)?;
-                Cap::CNode(CNodeCap { slots, radix, guard_bits: 0, guard: 0 })
-            }
-            ObjectType::SchedContext(bits) => {
-                Cap::SchedContext { object: self.live(Kind::SchedContext, address, bytes)?, bits }
-            }
-            ObjectType::Reply => {
-                Cap::Reply { object: self.live(Kind::Reply, address, bytes)?, rights: Rights::GRANT }
-            }
-            ObjectType::Machine(MachineObject::Frame(level)) => {
-                self.store.created(Kind::Frame, address, bytes);
-                let rights = VmRights::ReadWrite;
-                Cap::Frame(FrameCap { base, level, device, rights, mapping: Mapping::NONE })
-            }
-            ObjectType::Machine(MachineObject::Table(level)) => {
-                let table = self.live(Kind::Table, address, bytes)?;
-                Cap::Table(TableCap { table, level, mapping: Mapping::NONE })
-            }
-            ObjectType::Machine(MachineObject::VSpace) => {
-                Cap::VSpace(VSpaceCap { root: self.live(Kind::Table, address, bytes)?, asid: 0 })
-            }
-        })
-    }
-
-    /// Notes that an object lives from now on.
-    fn live<T>(&mut self, kind: Kind, address: KernelAddr, bytes: u64) -> Option<Ref<T>> {
-        self.store.created(kind, address, bytes);
-        Ref::at(address)
-    }
+/// The first capability to the first object of this type, at `base`.
+#[inline(always)]
+fn first_cap<A: Arch>(object: ObjectType, base: PhysAddr, device: bool) -> Option<Cap> {
+    let address = Store::<A>::window(base);
+    Some(match object {
+        ObjectType::Untyped(bits) => Cap::Untyped(UntypedCap { base, bits, device, watermark: 0 }),
+        ObjectType::Tcb => Cap::Tcb(Ref::at(address)?),
+        ObjectType::Endpoint => {
+            Cap::Endpoint(IpcCap { object: Ref::at(address)?, badge: 0, rights: Rights::ALL })
+        }
+        ObjectType::Notification => {
+            Cap::Notification(IpcCap { object: Ref::at(address)?, badge: 0, rights: Rights::READ_WRITE })
+        }
+        ObjectType::CNode(radix) => {
+            Cap::CNode(CNodeCap { slots: Ref::at(address)?, radix, guard_bits: 0, guard: 0 })
+        }
+        ObjectType::SchedContext(bits) => Cap::SchedContext { object: Ref::at(address)?, bits },
+        ObjectType::Reply => Cap::Reply { object: Ref::at(address)?, rights: Rights::GRANT },
+        ObjectType::Machine(MachineObject::Frame(level)) => {
+            let rights = VmRights::ReadWrite;
+            Cap::Frame(FrameCap { base, level, device, rights, mapping: Mapping::NONE })
+        }
+        ObjectType::Machine(MachineObject::Table(level)) => {
+            Cap::Table(TableCap { table: Ref::at(address)?, level, mapping: Mapping::NONE })
+        }
+        ObjectType::Machine(MachineObject::VSpace) => {
+            Cap::VSpace(VSpaceCap { root: Ref::at(address)?, asid: 0 })
+        }
+    })
 }
 
 #[cfg(test)]
