@@ -7,6 +7,8 @@
 use super::world::{CPtr, DEPTH, Thread, World};
 use crate::cap::Cap;
 use crate::object::ThreadState;
+use crate::object::tcb::TcbSlot;
+use keel_abi::aarch64::{label as machine, object as memory};
 use keel_abi::{label, object, slot};
 
 const ROOT: CPtr = slot::INIT_CNODE;
@@ -78,6 +80,38 @@ fn deleting_cnodes_in_cnodes() {
 #[test]
 fn deleting_a_thread() {
     is_no_longer(|world| world.thread(200).cap, World::delete, 4);
+}
+
+#[test]
+fn replacing_all_that_a_thread_has_the_last_capability_to() {
+    let settled = |world: &mut World| {
+        let thread = world.stopped_thread(1);
+        let (handler, timeout) = (world.endpoint(), world.endpoint());
+        senders(world, handler, 3);
+        let (cspace, vspace) = (full_cnode(world, 4), world.make(memory::VSPACE, 0));
+        world.must(slot::INIT_ASID_POOL, machine::ASID_POOL_ASSIGN, &[], &[vspace]);
+        let frame = world.frame();
+        let caps = [handler, cspace, vspace];
+        world.must(thread.cap, label::TCB_SET_SPACE, &[0, 0], &caps);
+        world.must(thread.cap, label::TCB_SET_TIMEOUT_ENDPOINT, &[], &[timeout]);
+        world.must(thread.cap, label::TCB_SET_IPC_BUFFER, &[0x7000_0000], &[frame]);
+        caps.into_iter().chain([timeout, frame]).for_each(|cap| world.delete(cap));
+        thread.cap
+    };
+    let replace = |world: &mut World, thread: CPtr| {
+        let (handler, frame) = (world.endpoint(), world.frame());
+        let vspace = slot::INIT_VSPACE;
+        world.must(thread, label::TCB_CONFIGURE, &[0, 0, 0x7000_0000], &[ROOT, vspace, frame]);
+        world.must(thread, label::TCB_SET_SPACE, &[0, 0], &[handler, ROOT, vspace]);
+        world.must(thread, label::TCB_SET_TIMEOUT_ENDPOINT, &[], &[handler]);
+        let [cspace, frame] = [ROOT, frame].map(|cap| world.cap(cap));
+        let tcb = world.tcb(thread);
+        let has = |which: TcbSlot| world.kernel.store[tcb.slot(which)].cap();
+        assert_eq!(has(TcbSlot::CSpace), cspace);
+        assert_eq!(has(TcbSlot::IpcBuffer), frame);
+    };
+    // Four slots of the CNode, three senders, and behind the death of each of the five objects.
+    is_no_longer(settled, replace, 4 + 3 + 5);
 }
 
 #[test]

@@ -88,6 +88,24 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
+    /// Whether an object dies with what is in `slot`, or is dying: all other deletions are short.
+    pub fn is_last(&self, slot: Ref<Slot>) -> bool {
+        match self.store[slot].raw.tag() {
+            tag::NULL => false,
+            tag::ZOMBIE => true,
+            _ => cdt::is_final(&self.store, slot),
+        }
+    }
+
+    /// Deletes what is in `slot`, with which no object dies.
+    pub fn delete_copy(&mut self, slot: Ref<Slot>) {
+        let _ = match self.store[slot].raw.tag() {
+            tag::NULL => Progress::Done,
+            tag::FRAME => self.forget_frame(slot),
+            _ => self.remove(slot),
+        };
+    }
+
     /// One unit of deleting what is in `slot`, which is no zombie.
     #[inline(always)]
     fn ordinary_unit(&mut self, slot: Ref<Slot>) -> Progress {
@@ -173,7 +191,17 @@ impl<A: Arch> Kernel<A> {
         self.remove(slot)
     }
 
+    /// Deletes what is in the slot of an interrupt's notification.
+    pub fn delete_notification(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
+        // Bounded by Z3; preemptible after each unit.
+        while self.notification_unit(slot) == Progress::More {
+            self.preemption_point()?;
+        }
+        Ok(())
+    }
+
     /// One unit of deleting what is in the slot of an interrupt's notification: a capability to one, or its zombie.
+    #[inline(never)]
     fn notification_unit(&mut self, slot: Ref<Slot>) -> Progress {
         match self.store[slot].cap() {
             Cap::Zombie(zombie) => self.queue_unit(slot, zombie),
@@ -338,7 +366,7 @@ impl<A: Arch> Kernel<A> {
         self.suspend(tcb);
         if let Some(context) = self.store[tcb].sched_context {
             self.sc_complete_yield_to_context(context);
-            self.sc_unbind_tcb(context);
+            self.sc_detach(context, tcb);
         }
         self.arch.release_fpu(&mut self.store, tcb);
     }

@@ -213,13 +213,13 @@ impl<A: Arch> Kernel<A> {
             }
             Invocation::SetHandler { slot, source } => {
                 operation_is::<{ IRQ_SET_IRQ_HANDLER }>();
-                self.delete_slot(slot)?;
+                self.delete_notification(slot)?;
                 let cap = self.store[source].raw;
                 cdt::insert(&mut self.store, cap, Flags::NONE, slot, source);
             }
             Invocation::ClearHandler { slot } => {
                 operation_is::<{ IRQ_CLEAR_IRQ_HANDLER }>();
-                self.delete_slot(slot)?;
+                self.delete_notification(slot)?;
             }
         }
         Ok(0)

@@ -315,9 +315,14 @@ impl<A: Arch> Kernel<A> {
         if let Some(tcb) = self.store[context].tcb {
             self.sc_complete_yield_to_context(context);
             self.dequeue(tcb);
-            self.store[tcb].sched_context = None;
-            self.store[context].tcb = None;
+            self.sc_detach(context, tcb);
         }
+    }
+
+    /// Parts `context` from its thread `tcb`, which is in no queue.
+    pub(super) fn sc_detach(&mut self, context: Ref<SchedContext>, tcb: Ref<Tcb>) {
+        self.store[tcb].sched_context = None;
+        self.store[context].tcb = None;
     }
 
     /// Has `notification`, which has no context, lend `context`, which no other one lends.

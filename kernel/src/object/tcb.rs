@@ -234,17 +234,22 @@ impl Ref<Tcb> {
 }
 
 impl<A: Arch> Kernel<A> {
-    /// Stops `tcb`, whatever it does (`semantics.md` §6).
+    /// Stops `tcb`, whatever it does (`semantics.md` §6): it waits for somebody, or for the processor, never for both.
     pub fn suspend(&mut self, tcb: Ref<Tcb>) {
-        self.cancel_ipc(tcb);
+        if self.store[tcb].state.is_runnable() {
+            self.dequeue(tcb);
+            let thread = &mut self.store[tcb];
+            if thread.state == ThreadState::Running {
+                thread.registers.words[A::REGISTERS.restart_pc] =
+                    thread.registers.words[A::REGISTERS.next_pc];
+            }
+            thread.state = ThreadState::Inactive;
+        } else {
+            self.cancel_ipc(tcb);
+        }
+        debug_assert!(self.store[tcb].queued == Queued::No, "{tcb:?} is stopped, but queued");
         self.end_cancelling(tcb);
         self.sc_cancel_yield_to(tcb);
-        self.dequeue(tcb);
-        let thread = &mut self.store[tcb];
-        if thread.state == ThreadState::Running {
-            thread.registers.words[A::REGISTERS.restart_pc] = thread.registers.words[A::REGISTERS.next_pc];
-        }
-        thread.state = ThreadState::Inactive;
     }
 
     /// Lets `tcb` go on if it is stopped or waits; what it waits for is cancelled.

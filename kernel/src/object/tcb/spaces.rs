@@ -2,8 +2,8 @@
 
 //! Replacing the capabilities in a thread: its spaces, its IPC buffer, its handlers (`invocations.md` §5.2).
 //!
-//! The old capability is deleted first. If it was the last one to something large that takes several units, and the
-//! caller may be preempted and come again. A thread notes whose spaces it is replacing, so that it finds the zombie
+//! The old capability is deleted first. If it was the last one to an object that may take several units, and the
+//! caller may be preempted between them and behind the last, and come again. A thread notes whose spaces it is replacing, so that it finds the zombie
 //! in the slot to be its own; anybody else is refused meanwhile.
 
 use super::TcbSlot;
@@ -18,7 +18,7 @@ use crate::ipc::fault::is_valid_handler;
 use crate::object::Tcb;
 use crate::object::cnode::Update;
 use crate::store::Ref;
-use keel_bounds::at_most;
+use keel_bounds::{at_most, fact, only_unless};
 
 /// A capability to be copied into one of a thread's slots.
 #[derive(Clone, Copy, Debug)]
@@ -217,8 +217,11 @@ impl<A: Arch> Kernel<A> {
         Ok(())
     }
 
-    /// Puts a capability into a slot of `target` in place of what is there, provided that the source still holds
-    /// what it held: the deletion of the old capability may have deleted it.
+    /// Puts a capability into a slot of `target` in place of what is there.
+    ///
+    /// Where an object dies of it there is a preemption point behind that. Whoever comes again from there finds its
+    /// capability in the slot, and with a second one to the same object, its source, putting it there once more is
+    /// short. So each object that dies is progress.
     pub(super) fn install(
         &mut self,
         target: Ref<Tcb>,
@@ -226,12 +229,22 @@ impl<A: Arch> Kernel<A> {
         install: &Install,
     ) -> Result<(), Preempted> {
         let slot = target.slot(slot);
-        if !self.store[slot].is_empty() {
+        if self.is_last(slot) {
             self.delete_slot(slot)?;
+            only_unless::<{ fact::PREEMPTED }>();
+            self.fill(slot, install);
+            return self.preemption_point();
         }
+        self.delete_copy(slot);
+        self.fill(slot, install);
+        Ok(())
+    }
+
+    /// Puts a capability into the empty `slot`, provided that the source still holds what it held: the deletion of the
+    /// old capability may have deleted it.
+    fn fill(&mut self, slot: Ref<Slot>, install: &Install) {
         if !install.cap.is_null() && self.store[install.source].raw == install.raw {
             self.insert_copy(install.cap, install.source, slot);
         }
-        Ok(())
     }
 }
