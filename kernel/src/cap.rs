@@ -500,12 +500,12 @@ impl RawCap {
 
     /// The slot that `address` names, if this is the root of a CSpace of one level.
     #[inline(always)]
-    pub(crate) fn only_level_slot(self, address: u64) -> Option<Ref<Slot>> {
+    pub(crate) fn only_level_slot<A: Arch>(self, address: u64) -> Option<Ref<Slot>> {
         // A CNode that takes all 64 bits shifts by 0.
         if self.word0 & (CNODE_BIT | LOW_MASK) != CNODE_BIT {
             return None;
         }
-        self.slot(self.index(address)?)
+        self.slot::<A>(self.index(address)?)
     }
 
     /// Of a CNode: the index that the highest bits of `rest` name, none if they have not the guard.
@@ -517,8 +517,11 @@ impl RawCap {
 
     /// Of a CNode: the slot with this index.
     #[inline(always)]
-    pub(crate) fn slot(self, index: u64) -> Option<Ref<Slot>> {
-        Ref::at(KernelAddr(self.kernel_address(6)).offset(index << SLOT_BITS))
+    pub(crate) fn slot<A: Arch>(self, index: u64) -> Option<Ref<Slot>> {
+        // CNodes lie in the kernel's window, the base of which is a multiple of its size: so it need not be asked
+        // whether this is 0.
+        let offset = self.word0 & PHYS_MASK & !LOW_MASK & !A::PHYS_WINDOW;
+        Ref::at(KernelAddr(offset.wrapping_add(index << SLOT_BITS) | A::PHYS_WINDOW))
     }
 
     /// Of a CNode: how many bits of an address it takes for guard and radix, below 0: -64 to -1.

@@ -69,7 +69,7 @@ pub fn resolve<A: Arch>(
     let rest = address << (FULL_DEPTH.wrapping_sub(depth) & 63);
     // Most CSpaces have one level, which takes all bits.
     if root.bits_taken() + depth.cast_signed() == 0
-        && let Some(slot) = root.index(rest).and_then(|index| root.slot(index))
+        && let Some(slot) = root.index(rest).and_then(|index| root.slot::<A>(index))
     {
         return Ok((slot, 0));
     }
@@ -92,7 +92,7 @@ fn resolve_levels<A: Arch>(
         rounds.count();
         top += node.bits_taken();
         let Some(index) = node.index(rest) else { return Err(failure(node, rest, top)) };
-        let Some(slot) = node.slot(index) else { return Err(LookupFailure::InvalidRoot) };
+        let Some(slot) = node.slot::<A>(index) else { return Err(LookupFailure::InvalidRoot) };
         if top < 0 {
             return if top == -1 { Ok((slot, 0)) } else { Err(failure(node, rest, top)) };
         }

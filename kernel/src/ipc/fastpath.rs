@@ -280,7 +280,7 @@ impl<A: Arch> Kernel<A> {
     pub(crate) fn lookup_directly(&self, thread: Ref<Tcb>, register: usize) -> Option<Ref<Slot>> {
         let address = self.store[thread].registers.words[register];
         let root = self.store[thread].slots[TcbSlot::CSpace as usize].raw;
-        root.only_level_slot(address)
+        root.only_level_slot::<A>(address)
     }
 
     /// Where `to` would run, if it may run at once when `from`, which is current, stops.

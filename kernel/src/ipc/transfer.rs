@@ -165,7 +165,7 @@ impl<A: Arch> Kernel<A> {
     #[inline(always)]
     pub fn lookup_cap(&self, tcb: Ref<Tcb>, address: u64) -> Result<Ref<Slot>, LookupFailure> {
         let root = self.store[tcb].slots[TcbSlot::CSpace as usize].raw;
-        match root.only_level_slot(address) {
+        match root.only_level_slot::<A>(address) {
             Some(slot) => Ok(slot),
             None => self.lookup_in_levels(root, address),
         }
