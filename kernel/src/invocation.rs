@@ -43,8 +43,8 @@ pub struct Message {
 /// A legal operation of IRQControl, which the machine may have its own of.
 #[derive(Clone, Copy)]
 pub enum IrqControlInvocation<A: Arch> {
-    /// One that all machines have.
-    Irq(irq::Invocation),
+    /// The one that all machines have.
+    Issue(irq::Issue),
     /// One of this machine.
     Machine(A::Invocation),
 }
@@ -132,7 +132,10 @@ impl<A: Arch> Kernel<A> {
             tag::IRQ_CONTROL => {
                 let decoded = self.decode_irq_control(message);
                 return self.act(decoded, |kernel, operation| match *operation {
-                    IrqControlInvocation::Irq(operation) => kernel.perform_irq(operation),
+                    IrqControlInvocation::Issue(issue) => {
+                        kernel.perform_issue(issue);
+                        Ok(0)
+                    }
                     IrqControlInvocation::Machine(operation) => A::perform(kernel, operation, message),
                 });
             }

@@ -34,7 +34,7 @@ use crate::object::Notification;
 use crate::store::{Kind, Ref, Store};
 use crate::units::Irq;
 use keel_abi::label::{IRQ_ACK_IRQ, IRQ_CLEAR_IRQ_HANDLER, IRQ_ISSUE_IRQ_HANDLER, IRQ_SET_IRQ_HANDLER};
-use keel_bounds::operation_is;
+use keel_bounds::{fact, only_unless, operation_is};
 
 /// The most interrupts that a machine can have: what the largest controllers count without messages in memory.
 pub const MAX_IRQS: usize = 1024;
@@ -93,20 +93,22 @@ const fn bit(irq: Irq) -> u64 {
     1 << (irq.0 % 64)
 }
 
-/// An operation on interrupts.
+/// Makes the handler of an interrupt and enables it.
+#[derive(Clone, Copy, Debug)]
+pub struct Issue {
+    /// The interrupt.
+    irq: Irq,
+    /// How it triggers, where that was said.
+    trigger: Option<Trigger>,
+    /// Where the handler's capability goes.
+    destination: Ref<Slot>,
+    /// The slot of IRQControl.
+    parent: Ref<Slot>,
+}
+
+/// An operation on a handler.
 #[derive(Clone, Copy, Debug)]
 pub enum Invocation {
-    /// Make the handler of an interrupt and enable it.
-    Issue {
-        /// The interrupt.
-        irq: Irq,
-        /// How it triggers, where that was said.
-        trigger: Option<Trigger>,
-        /// Where the handler's capability goes.
-        destination: Ref<Slot>,
-        /// The slot of IRQControl.
-        parent: Ref<Slot>,
-    },
     /// The interrupt may come again.
     Ack(Irq),
     /// Signal a notification from now on.
@@ -127,16 +129,16 @@ impl<A: Arch> Kernel<A> {
     /// Decodes an operation of IRQControl (`invocations.md` §7).
     pub fn decode_irq_control(&self, message: &Message) -> Result<IrqControlInvocation<A>, Error> {
         match message.label {
-            IRQ_ISSUE_IRQ_HANDLER => self.decode_issue(message).map(IrqControlInvocation::Irq),
+            IRQ_ISSUE_IRQ_HANDLER => self.decode_issue(message).map(IrqControlInvocation::Issue),
             label if label == A::IRQ_TRIGGER_LABEL => {
-                self.decode_issue_trigger(message).map(IrqControlInvocation::Irq)
+                self.decode_issue_trigger(message).map(IrqControlInvocation::Issue)
             }
             _ => A::decode_irq_control(self, message).map(IrqControlInvocation::Machine),
         }
     }
 
     /// Get: words are interrupt, index and depth.
-    fn decode_issue(&self, message: &Message) -> Result<Invocation, Error> {
+    fn decode_issue(&self, message: &Message) -> Result<Issue, Error> {
         message.require(3)?;
         let root = self.extra_raw(message, 0)?;
         let irq = self.free_irq(self.argument(message, 0))?;
@@ -144,7 +146,7 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// GetTrigger: words are interrupt, trigger, index and depth.
-    fn decode_issue_trigger(&self, message: &Message) -> Result<Invocation, Error> {
+    fn decode_issue_trigger(&self, message: &Message) -> Result<Issue, Error> {
         message.require(4)?;
         let root = self.extra_raw(message, 0)?;
         if !self.arch.has_triggers() {
@@ -172,10 +174,10 @@ impl<A: Arch> Kernel<A> {
         root: RawCap,
         message: &Message,
         first: u64,
-    ) -> Result<Invocation, Error> {
+    ) -> Result<Issue, Error> {
         let (index, depth) = (self.argument(message, first), self.argument(message, first + 1));
         let destination = empty_slot(&self.store, root, index, depth)?;
-        Ok(Invocation::Issue { irq, trigger, destination, parent: message.slot })
+        Ok(Issue { irq, trigger, destination, parent: message.slot })
     }
 
     /// Decodes an operation on the handler of `irq` (`invocations.md` §7).
@@ -196,17 +198,20 @@ impl<A: Arch> Kernel<A> {
         }
     }
 
-    /// Performs an operation on interrupts.
+    /// Makes a handler.
+    pub fn perform_issue(&mut self, issue: Issue) {
+        operation_is::<{ IRQ_ISSUE_IRQ_HANDLER }>();
+        let Issue { irq, trigger, destination, parent } = issue;
+        self.issue_irq(irq, trigger, destination, parent);
+    }
+
+    /// Performs an operation on a handler.
     ///
     /// The old notification can die of SetHandler and ClearHandler, and many threads may wait on it; so both can be
     /// preempted. Until the old capability is gone the source is not touched, and deleting the old one deletes no
     /// other: the source is still there then.
     pub fn perform_irq(&mut self, operation: Invocation) -> Result<u64, Preempted> {
         match operation {
-            Invocation::Issue { irq, trigger, destination, parent } => {
-                operation_is::<{ IRQ_ISSUE_IRQ_HANDLER }>();
-                self.issue_irq(irq, trigger, destination, parent);
-            }
             Invocation::Ack(irq) => {
                 operation_is::<{ IRQ_ACK_IRQ }>();
                 self.arch.ack_interrupt(irq);
@@ -214,6 +219,7 @@ impl<A: Arch> Kernel<A> {
             Invocation::SetHandler { slot, source } => {
                 operation_is::<{ IRQ_SET_IRQ_HANDLER }>();
                 self.delete_notification(slot)?;
+                only_unless::<{ fact::PREEMPTED }>();
                 let cap = self.store[source].raw;
                 cdt::insert(&mut self.store, cap, Flags::NONE, slot, source);
             }
