@@ -81,13 +81,18 @@ impl<A: Arch> Kernel<A> {
 
     /// Writes result word `index` for `thread`, which called: a register, or a word of its buffer if it has one.
     pub fn set_result(&mut self, thread: Ref<Tcb>, index: u64, word: u64) {
-        match A::REGISTERS.message.get(index as usize) {
-            Some(&register) => self.store[thread].registers.words[register] = word,
-            None => {
-                if let Some(buffer) = self.receive_buffer(thread) {
-                    self.store.save(buffer_word(buffer, index), word);
-                }
-            }
+        let in_buffer = index >= MESSAGE_REGISTERS as u64;
+        let buffer = if in_buffer { self.receive_buffer(thread) } else { None };
+        self.set_word(thread, buffer, index, word);
+    }
+
+    /// Writes word `index` of what `thread`, which has this IPC buffer for it or none, is told.
+    #[inline(always)]
+    pub(crate) fn set_word(&mut self, thread: Ref<Tcb>, buffer: Option<KernelAddr>, index: u64, word: u64) {
+        match (A::REGISTERS.message.get(index as usize), buffer) {
+            (Some(&register), _) => self.store[thread].registers.words[register] = word,
+            (None, Some(buffer)) => self.store.save(buffer_word(buffer, index), word),
+            (None, None) => {}
         }
     }
 

@@ -437,13 +437,14 @@ impl<A: Arch> Kernel<A> {
             return;
         }
         let (words, mut length) = error.words();
-        if length > MESSAGE_REGISTERS && self.receive_buffer(thread).is_none() {
-            length = MESSAGE_REGISTERS;
+        let buffer = if length > MESSAGE_REGISTERS { self.receive_buffer(thread) } else { None };
+        if buffer.is_none() {
+            length = length.min(MESSAGE_REGISTERS);
         }
         let mut rounds = at_most!(5);
         for (index, &word) in words.iter().enumerate().take(length) {
             rounds.count();
-            self.set_result(thread, index as u64, word);
+            self.set_word(thread, buffer, index as u64, word);
         }
         self.answer(thread, MessageInfo::new(error.code() as u64, 0, 0, length));
     }

@@ -105,15 +105,13 @@ impl<A: Arch> Kernel<A> {
             return 0;
         }
         self.arch.save_live_registers(&mut self.store, target);
-        let length = match self.receive_buffer(message.sender) {
-            Some(_) => count,
-            None => count.min(MESSAGE_REGISTERS as u64),
-        };
+        let buffer = self.receive_buffer(message.sender);
+        let length = if buffer.is_some() { count } else { count.min(MESSAGE_REGISTERS as u64) };
         let mut rounds = at_most!(MAX_CONTEXT);
         for (index, &register) in (0..length).zip(A::REGISTERS.context) {
             rounds.count();
             let word = self.store[target].registers.words[register];
-            self.set_result(message.sender, index, word);
+            self.set_word(message.sender, buffer, index, word);
         }
         length
     }
