@@ -86,16 +86,32 @@ impl<A: Arch> Kernel<A> {
         let (index, depth) = (self.argument(message, 0), self.argument(message, 1));
         let target = cspace::target_slot(&self.store, root, index, depth, false)?;
         match message.label {
-            label::CNODE_REVOKE => Ok(Invocation::Revoke(target)),
-            label::CNODE_DELETE => Ok(Invocation::Delete(target)),
-            label::CNODE_CANCEL_BADGED_SENDS => match self.store[target].cap() {
-                Cap::Endpoint(cap) if cap.rights.has(Rights::ALL) => {
-                    Ok(Invocation::CancelBadgedSends { thread: message.sender, cap })
+            label::CNODE_REVOKE => {
+                operation_is::<{ label::CNODE_REVOKE }>();
+                Ok(Invocation::Revoke(target))
+            }
+            label::CNODE_DELETE => {
+                operation_is::<{ label::CNODE_DELETE }>();
+                Ok(Invocation::Delete(target))
+            }
+            label::CNODE_CANCEL_BADGED_SENDS => {
+                operation_is::<{ label::CNODE_CANCEL_BADGED_SENDS }>();
+                match self.store[target].cap() {
+                    Cap::Endpoint(cap) if cap.rights.has(Rights::ALL) => {
+                        Ok(Invocation::CancelBadgedSends { thread: message.sender, cap })
+                    }
+                    _ => Err(Error::IllegalOperation),
                 }
-                _ => Err(Error::IllegalOperation),
-            },
-            label::CNODE_ROTATE => self.decode_rotate(message, target),
-            _ => self.decode_copy_or_move(message, target),
+            }
+            label::CNODE_ROTATE => {
+                operation_is::<{ label::CNODE_ROTATE }>();
+                self.decode_rotate(message, target)
+            }
+            _ => {
+                operation_is::<{ label::CNODE_COPY }>();
+                operation_is::<{ label::CNODE_MOVE }>();
+                self.decode_copy_or_move(message, target)
+            }
         }
     }
 
