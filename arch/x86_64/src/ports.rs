@@ -13,6 +13,7 @@
 use crate::cpu::{Width, read_port, write_port};
 use crate::machine::Machine;
 use keel_abi::x86_64::{cap_type, label};
+use keel_bounds::at_most;
 use keel_kernel::Kernel;
 use keel_kernel::cap::RawCap;
 use keel_kernel::cdt::{self, Flags};
@@ -60,8 +61,19 @@ pub const fn control() -> RawCap {
     RawCap { word0: (tag::CONTROL as u64) << TAG_SHIFT, word1: 0 }
 }
 
-/// Which ports are in use (O1).
-pub struct Ports([u64; 1024]);
+/// Words of a map of all ports.
+const WORDS: usize = 1024;
+
+/// Which ports are in use (O1). No range is long here: words that lie in one entirely are marked a word at a time, so
+/// that all takes a word or two at its ends and 16 words of marks between them.
+pub struct Ports {
+    /// A bit for each port in use that is not in an entire word.
+    map: [u64; WORDS],
+    /// A bit for each word of the map that is not 0.
+    partly: [u64; WORDS / 64],
+    /// A bit for each word all ports of which belong to one range that goes on beyond it.
+    entirely: [u64; WORDS / 64],
+}
 
 impl Default for Ports {
     fn default() -> Self {
@@ -72,30 +84,66 @@ impl Default for Ports {
 impl Ports {
     /// None are.
     pub const fn new() -> Self {
-        Self([0; 1024])
-    }
-
-    /// The words of the map that a range touches, and the bits in each. Bound: 1024.
-    fn words(range: Range) -> impl Iterator<Item = (usize, u64)> {
-        let [first, last] = [range.first, range.last].map(usize::from);
-        (first / 64..=last / 64).map(move |word| {
-            let from = if word == first / 64 { u64::MAX << (first % 64) } else { u64::MAX };
-            let to = if word == last / 64 { u64::MAX >> (63 - last % 64) } else { u64::MAX };
-            (word, from & to)
-        })
+        Self { map: [0; WORDS], partly: [0; WORDS / 64], entirely: [0; WORDS / 64] }
     }
 
     /// Whether a port of the range is in use.
     fn is_used(&self, range: Range) -> bool {
-        Self::words(range).any(|(word, bits)| self.0[word] & bits != 0)
+        let Pieces { ends, between } = Pieces::of(range);
+        let has_used = |&(word, bits): &(usize, u64)| {
+            self.map[word] & bits != 0 || self.entirely[word / 64] >> (word % 64) & 1 != 0
+        };
+        ends.iter().flatten().any(has_used)
+            || words(between).any(|(word, bits)| (self.partly[word] | self.entirely[word]) & bits != 0)
     }
 
     /// Marks the ports of a range.
     fn set_used(&mut self, range: Range, used: bool) {
-        for (word, bits) in Self::words(range) {
-            self.0[word] = if used { self.0[word] | bits } else { self.0[word] & !bits };
+        let Pieces { ends, between } = Pieces::of(range);
+        for &(word, bits) in ends.iter().flatten() {
+            set(&mut self.map[word], bits, used);
+            set(&mut self.partly[word / 64], 1 << (word % 64), self.map[word] != 0);
+        }
+        for (word, bits) in words(between) {
+            set(&mut self.entirely[word], bits, used);
         }
     }
+}
+
+/// Sets or clears bits.
+const fn set(word: &mut u64, bits: u64, value: bool) {
+    *word = if value { *word | bits } else { *word & !bits };
+}
+
+/// A range, by the words of the map.
+struct Pieces {
+    /// The words at its ends, and its bits there.
+    ends: [Option<(usize, u64)>; 2],
+    /// The words between them, from the first to behind the last.
+    between: [usize; 2],
+}
+
+impl Pieces {
+    /// Takes a range to pieces.
+    const fn of(range: Range) -> Self {
+        let (first, last) = (range.first as usize, range.last as usize);
+        let (from, to) = (u64::MAX << (first % 64), u64::MAX >> (63 - last % 64));
+        let (low, high) = (first / 64, last / 64);
+        let ends =
+            if low == high { [Some((low, from & to)), None] } else { [Some((low, from)), Some((high, to))] };
+        Self { ends, between: [low + 1, high] }
+    }
+}
+
+/// The words with the bits from `first` to before `end`, and those bits in each.
+fn words([first, end]: [usize; 2]) -> impl Iterator<Item = (usize, u64)> {
+    let mut rounds = at_most!(WORDS / 64);
+    (first / 64..end.div_ceil(64)).filter(move |_| first < end).map(move |word| {
+        rounds.count();
+        let from = if word == first / 64 { u64::MAX << (first % 64) } else { u64::MAX };
+        let to = if word == end / 64 { !(u64::MAX << (end % 64)) } else { u64::MAX };
+        (word, from & to)
+    })
 }
 
 /// A legal operation.
@@ -233,15 +281,13 @@ mod test {
     fn ranges_are_in_use_port_by_port() {
         let mut ports = Ports::new();
         let range = |first, last| Range { first, last };
-        for used in [range(0x3f8, 0x3ff), range(60, 70), range(0xfff0, 0xffff), range(1000, 1200)] {
+        let ranges = [(0x3f8, 0x3ff), (60, 70), (0xfff0, 0xffff), (1000, 1200), (1, 0xffff), (64, 0x8fff)];
+        for used in ranges.map(|(first, last)| range(first, last)) {
             assert!(!ports.is_used(used));
             ports.set_used(used, true);
-            let marked: u32 = ports.0.iter().map(|word| word.count_ones()).sum();
-            assert_eq!(marked, u32::from(used.last - used.first) + 1);
-            for port in [used.first, used.last] {
-                assert!(ports.is_used(range(port, port)));
-            }
-            assert!(!ports.is_used(range(used.first - 1, used.first - 1)));
+            let marked: Vec<_> = (0..=0xffff).filter(|&port| ports.is_used(range(port, port))).collect();
+            assert_eq!(marked, (used.first..=used.last).collect::<Vec<_>>());
+            assert!(ports.is_used(range(used.last, 0xffff)) && !ports.is_used(range(0, used.first - 1)));
             assert!(ports.is_used(range(0, 0xffff)));
             ports.set_used(used, false);
             assert!(!ports.is_used(range(0, 0xffff)));
