@@ -4,9 +4,15 @@
 
 use std::env::var;
 
-/// The kernel's stack in bytes: what its paths need, and room for the kernel's own state and for what is learnt of the
-/// machine, which lie there once, while they are made. Each domain has ready queues in the state.
+/// The stack in bytes of all entries to the kernel: what its paths need, the report of a bug at their deepest included.
 fn stack_bytes() -> u64 {
+    let is_debug = var("CARGO_CFG_DEBUG_ASSERTIONS").is_ok();
+    if is_debug { 32 * 1024 } else { 8 * 1024 }
+}
+
+/// Boot's stack in bytes, with room for the kernel's own state and for what is learnt of the machine, which lie there
+/// once, while they are made. Each domain has ready queues in the state.
+fn boot_stack_bytes() -> u64 {
     let domains: u64 = var("KEEL_DOMAINS").ok().and_then(|text| text.parse().ok()).unwrap_or(1);
     64 * 1024 + (domains - 1) * 16 * 1024
 }
@@ -17,6 +23,7 @@ fn main() {
     println!("cargo:rerun-if-env-changed=KEEL_DOMAINS");
     if var("CARGO_CFG_TARGET_OS").as_deref() == Ok("none") {
         println!("cargo:rustc-link-arg-bins=--defsym=kernel_stack_bytes={}", stack_bytes());
+        println!("cargo:rustc-link-arg-bins=--defsym=boot_stack_bytes={}", boot_stack_bytes());
         println!("cargo:rustc-link-arg-bins=-T{script}");
         for argument in ["--build-id=none", "-znorelro", "-zmax-page-size=4096", "-no-pie"] {
             println!("cargo:rustc-link-arg-bins={argument}");

@@ -63,6 +63,8 @@ pub struct BootInput<'a> {
     /// What the kernel keeps, in any order: its image, the device tree, registers of devices it drives itself. Not
     /// the root task's image.
     pub reserved: &'a [PhysRegion],
+    /// What boot itself needs while it runs, whole pages: free memory from then on, if it is normal memory at all.
+    pub reclaimed: PhysRegion,
     /// The end of the kernel's window: normal memory above it is handed out as that of a device.
     pub window_top: PhysAddr,
     /// The end of what is handed out at all.
@@ -143,10 +145,12 @@ const ROOT_NAME: &[u8] = b"rootserver";
 /// Makes the root task and starts it: the machine's next exit to user level is its first instruction.
 pub fn boot<A: Arch>(kernel: &mut Kernel<A>, input: &BootInput) -> Result<Booted, BootError> {
     let layout = Layout::of::<A>(input)?;
-    let mut memory = Memory::divide(input)?;
+    let mut memory = Memory { devices: Regions::new(), free: Regions::new() };
+    memory.divide(input)?;
     let radix = Options::BUILD.root_cnode_bits as u8;
     let sizes = Sizes::of::<A>(&layout, radix);
     let all = memory.free.take_highest(sizes.total(), sizes.alignment_bits())?;
+    memory.reclaim(input)?;
     let objects = Objects::place(all, &sizes);
 
     kernel.interrupts.adopt_slots(&mut kernel.store);
@@ -178,12 +182,13 @@ struct Memory {
 
 impl Memory {
     /// Divides the machine's memory, of which the root task's image and what the kernel keeps are taken.
-    fn divide(input: &BootInput) -> Result<Self, BootError> {
+    fn divide(&mut self, input: &BootInput) -> Result<(), BootError> {
         let image = input.image_pages();
-        if input.reserved.iter().any(|reserved| reserved.overlaps(&image)) {
+        let kept = input.reserved.iter().chain([&input.reclaimed]);
+        if kept.into_iter().any(|reserved| reserved.overlaps(&image)) {
             return Err(BootError::ImageOverlapsKernel);
         }
-        let mut free = Regions::new();
+        let free = &mut self.free;
         for region in input.memory {
             free.add(&region.below(input.window_top))?;
         }
@@ -195,8 +200,16 @@ impl Memory {
             not_device.add(region)?;
             free.subtract(region)?;
         }
+        not_device.add(&input.reclaimed)?;
+        free.subtract(&input.reclaimed)?;
         free.subtract(&image)?;
-        Ok(Self { devices: not_device.gaps(input.device_top)?, free })
+        self.devices.fill_gaps(&not_device, input.device_top)
+    }
+
+    /// Adds what boot needs no more. Only what is free already can hold the root task's objects, which boot writes.
+    fn reclaim(&mut self, input: &BootInput) -> Result<(), BootError> {
+        let is_memory = |region: &PhysRegion| region.below(input.window_top).contains(&input.reclaimed);
+        if input.memory.iter().any(is_memory) { self.free.add(&input.reclaimed) } else { Ok(()) }
     }
 }
 

@@ -84,6 +84,7 @@ pub struct Kernel<A: Arch> {
 impl<A: Arch> Kernel<A> {
     /// A kernel without objects, on `arch`, over `memory`.
     #[must_use]
+    #[inline(always)]
     pub const fn new(arch: A, memory: A::Memory, interrupts: Interrupts) -> Self {
         Self {
             arch,

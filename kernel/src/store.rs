@@ -241,6 +241,7 @@ impl<A: Arch> Store<A> {
     /// Reads the word at `address`, 8-byte aligned, in memory that user level may be able to see.
     #[inline(always)]
     pub fn load(&self, address: KernelAddr) -> u64 {
+        debug_assert!(address.0.is_multiple_of(8), "a word at {address:x?}");
         let pointer = self.memory.pointer(Kind::Frame, address, 8).cast::<u64>();
         // SAFETY: by I1 a live frame is there, by `Memory` the pointer is valid for it. Volatile, because user
         // level may write the same word from a device or another core: no value is relied on twice.
@@ -250,9 +251,17 @@ impl<A: Arch> Store<A> {
     /// Writes the word at `address`, 8-byte aligned, in memory that user level may be able to see.
     #[inline(always)]
     pub fn save(&mut self, address: KernelAddr, word: u64) {
+        debug_assert!(address.0.is_multiple_of(8), "a word at {address:x?}");
         let pointer = self.memory.pointer(Kind::Frame, address, 8).cast::<u64>();
         // SAFETY: as for `load`.
         unsafe { pointer.write_volatile(word) }
+    }
+
+    /// Writes `bytes` from `address` on, in memory that user level will be able to see, within one frame. For boot.
+    pub fn save_bytes(&mut self, address: KernelAddr, bytes: &[u8]) {
+        let pointer = self.memory.pointer(Kind::Frame, address, bytes.len() as u64);
+        // SAFETY: as for `load`; no thread has run yet. Frames are never referenced, so `bytes` are elsewhere.
+        unsafe { pointer.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) }
     }
 
     /// Clears `bytes` bytes at `address`, in memory in which no object lives. At most [`CLEAR_CHUNK_BYTES`].

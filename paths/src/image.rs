@@ -134,7 +134,7 @@ fn relative(file: &str) -> &str {
 fn stack_bytes(file: &object::File<'_>) -> Option<u64> {
     let address =
         |name: &str| file.symbols().find(|symbol| symbol.name() == Ok(name)).map(|symbol| symbol.address());
-    address("keel_stack_top")?.checked_sub(address("keel_guard_end")?)
+    address("keel_stack_top")?.checked_sub(address("keel_stack")?)
 }
 
 /// The functions of an ELF.

@@ -64,6 +64,7 @@ pub(crate) fn kernel() -> Kernel<Machine> {
     let input = BootInput {
         memory: &[RAM],
         reserved: &[KERNEL],
+        reclaimed: PhysRegion::new(0, 0),
         window_top: PhysAddr(1 << 38),
         device_top: PhysAddr(1 << 40),
         image,

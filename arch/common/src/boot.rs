@@ -57,12 +57,13 @@ pub fn start_root_task<A: Arch, L: Layout>(
         }
     }
     let mut reserved = [PhysRegion::default(); MAX_KEPT + 2];
-    let own = [space.image(), pages(space.tree_region())];
+    let own = [space.kept(), pages(space.tree_region())];
     let regions = own.iter().chain(facts.kept).copied().map(physical);
     let reserved_count = reserved.iter_mut().zip(regions).map(|(place, region)| *place = region).count();
     let input = BootInput {
         memory: &memory[..count],
         reserved: &reserved[..reserved_count],
+        reclaimed: physical(space.reclaimed()),
         window_top: PhysAddr(facts.window_top),
         device_top: PhysAddr(facts.device_top),
         image: UserImage {

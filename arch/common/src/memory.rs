@@ -2,7 +2,7 @@
 
 //! The memory that the machine has, as the device tree or firmware says.
 
-use keel_devicetree::{DeviceTree, Region};
+use keel_devicetree::{DeviceTree, Node, Purpose, Purposes, Region};
 
 /// log2 of a page.
 const PAGE_BITS: u32 = 12;
@@ -24,15 +24,11 @@ pub struct MemoryMap {
 }
 
 impl MemoryMap {
-    /// What the device tree says. It is walked once for memory and once for reservations, unless there are many.
+    /// What the device tree says.
     pub fn find(tree: &DeviceTree<'_>, limit: u64) -> Self {
-        let (mut memory, mut reserved) = ([Region::EMPTY; FEW], [Region::EMPTY; FEW]);
-        match (collect(&mut memory, tree.memory()), collect(&mut reserved, tree.reserved())) {
-            (Some(memory), Some(reserved)) => {
-                Self::of(memory.iter().copied(), reserved.iter().copied(), limit)
-            }
-            _ => Self::of(tree.memory(), tree.reserved(), limit),
-        }
+        let mut seen = SeenMemory::new(tree);
+        tree.nodes().for_each(|node| seen.see(&node));
+        seen.map(tree, limit)
     }
 
     /// What is in `memory` and not in `reserved`. Regions can come in any order, and overlap.
@@ -61,10 +57,73 @@ impl MemoryMap {
     }
 }
 
-/// The regions, if there is room for all of them.
-fn collect(room: &mut [Region; FEW], mut regions: impl Iterator<Item = Region>) -> Option<&[Region]> {
-    let count = room.iter_mut().zip(&mut regions).map(|(place, region)| *place = region).count();
-    if regions.next().is_some() { None } else { room.get(..count) }
+/// What a walk over a device tree, for this or another purpose, shows of memory.
+pub struct SeenMemory {
+    /// What nodes are for.
+    purposes: Purposes,
+    /// Memory.
+    memory: Few,
+    /// What must be left alone.
+    reserved: Few,
+}
+
+impl SeenMemory {
+    /// Before the walk.
+    pub fn new(tree: &DeviceTree<'_>) -> Self {
+        let mut reserved = Few::new();
+        reserved.extend(tree.reservations());
+        Self { purposes: Purposes::default(), memory: Few::new(), reserved }
+    }
+
+    /// The next node of the walk.
+    #[inline]
+    pub fn see(&mut self, node: &Node<'_>) {
+        match self.purposes.of(node) {
+            Some(Purpose::Memory) => self.memory.extend(node.regions()),
+            Some(Purpose::Reservation) => self.reserved.extend(node.regions()),
+            None => {}
+        }
+    }
+
+    /// After the walk over all of `tree`. If there are many regions it is walked again.
+    pub fn map(&self, tree: &DeviceTree<'_>, limit: u64) -> MemoryMap {
+        match (self.memory.all(), self.reserved.all()) {
+            (Some(memory), Some(reserved)) => {
+                MemoryMap::of(memory.iter().copied(), reserved.iter().copied(), limit)
+            }
+            _ => MemoryMap::of(tree.memory(), tree.reserved(), limit),
+        }
+    }
+}
+
+/// Some regions, and how many there would be with more room.
+struct Few {
+    /// The regions, in the first places.
+    regions: [Region; FEW],
+    /// How many there are.
+    count: usize,
+}
+
+impl Few {
+    /// None yet.
+    const fn new() -> Self {
+        Self { regions: [Region::EMPTY; FEW], count: 0 }
+    }
+
+    /// Adds regions.
+    fn extend(&mut self, regions: impl Iterator<Item = Region>) {
+        for region in regions {
+            if let Some(place) = self.regions.get_mut(self.count) {
+                *place = region;
+            }
+            self.count += 1;
+        }
+    }
+
+    /// The regions, if there was room for all of them.
+    fn all(&self) -> Option<&[Region]> {
+        self.regions.get(..self.count)
+    }
 }
 
 /// The first stretch at or behind `from` that is memory without reservations.

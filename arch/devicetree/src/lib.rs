@@ -75,6 +75,37 @@ impl fmt::Display for Error {
     }
 }
 
+/// What a region of memory is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Purpose {
+    /// Memory.
+    Memory,
+    /// To be left alone.
+    Reservation,
+}
+
+/// Tells the nodes whose regions are memory, or must be left alone, from others. To be shown all nodes, in order.
+#[derive(Clone, Copy, Default)]
+pub struct Purposes {
+    /// Whether the last node of depth 1 was `/reserved-memory`.
+    inside: bool,
+}
+
+impl Purposes {
+    /// What the regions of the next node are for, if it is in use.
+    pub fn of(&mut self, node: &Node<'_>) -> Option<Purpose> {
+        if node.depth() == 1 {
+            self.inside = node.is_called("reserved-memory");
+        }
+        let purpose = match node.depth() {
+            _ if node.is_of_type("memory") => Purpose::Memory,
+            2 if self.inside => Purpose::Reservation,
+            _ => return None,
+        };
+        node.is_enabled().then_some(purpose)
+    }
+}
+
 /// A checked device tree within a borrowed blob.
 #[derive(Clone, Copy)]
 pub struct DeviceTree<'a> {
@@ -170,25 +201,28 @@ impl<'a> DeviceTree<'a> {
 
     /// The regions of all memory nodes that are in use (section 3.4), as the tree lists them.
     pub fn memory(&self) -> impl Iterator<Item = Region> + Clone + use<'a> {
-        self.nodes()
-            .filter(|node| node.string("device_type") == Some("memory") && node.is_enabled())
-            .flat_map(|node| node.regions())
+        let nodes = self.memory_nodes().filter(|(purpose, _)| *purpose == Purpose::Memory);
+        nodes.flat_map(|(_, node)| node.regions())
     }
 
     /// The regions that must be left alone: reservation block and children of `/reserved-memory`.
     pub fn reserved(&self) -> impl Iterator<Item = Region> + Clone + use<'a> {
-        let pairs = self.reservations.chunks_exact(16).filter_map(|pair| {
+        let nodes = self.memory_nodes().filter(|(purpose, _)| *purpose == Purpose::Reservation);
+        self.reservations().chain(nodes.flat_map(|(_, node)| node.regions()))
+    }
+
+    /// The regions of the reservation block.
+    pub fn reservations(&self) -> impl Iterator<Item = Region> + Clone + use<'a> {
+        self.reservations.chunks_exact(16).filter_map(|pair| {
             let half = |at: usize| Some(u64::from_be_bytes(pair.get(at..at + 8)?.try_into().ok()?));
             Region::new(half(0)?, half(8)?)
-        });
-        let mut inside = false;
-        let children = self.nodes().filter(move |node| {
-            if node.depth() == 1 {
-                inside = node.name() == Some("reserved-memory");
-            }
-            inside && node.depth() == 2 && node.is_enabled()
-        });
-        pairs.chain(children.flat_map(|node| node.regions()))
+        })
+    }
+
+    /// The nodes that are in use and whose regions are memory, or must be left alone.
+    pub fn memory_nodes(&self) -> impl Iterator<Item = (Purpose, Node<'a>)> + Clone + use<'a> {
+        let mut purposes = Purposes::default();
+        self.nodes().filter_map(move |node| Some((purposes.of(&node)?, node)))
     }
 
     /// The initial module that the boot program loaded (`/chosen/linux,initrd-start` and `-end`).
@@ -238,8 +272,11 @@ impl<'a> DeviceTree<'a> {
 
 /// The big-endian word at byte `at`.
 fn word(bytes: &[u8], at: usize) -> Result<u32, Error> {
-    let word = bytes.get(at..at + 4).and_then(|word| word.try_into().ok());
-    word.map(u32::from_be_bytes).ok_or(Error::Size)
+    match bytes.get(at..at + 4) {
+        // Put together by hand: the processor may have no instruction to swap bytes.
+        Some(&[a, b, c, d]) => Ok(u32::from(a) << 24 | u32::from(b) << 16 | u32::from(c) << 8 | u32::from(d)),
+        _ => Err(Error::Size),
+    }
 }
 
 /// Bytes of the reservation block without the pair of zeros that ends it.

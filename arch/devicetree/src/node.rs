@@ -34,13 +34,52 @@ pub struct Node<'a> {
     /// Number of ancestors.
     depth: usize,
     /// Where the ancestors' properties begin, root first.
-    ancestors: [usize; MAX_DEPTH],
+    ancestors: [u32; MAX_DEPTH],
+    /// What is asked of nearly every node.
+    common: Common<'a>,
+}
+
+/// The properties that are asked of nearly every node: found while the walk passes them.
+#[derive(Clone, Copy, Default)]
+struct Common<'a> {
+    /// `device_type`.
+    kind: Option<Property<'a>>,
+    /// `compatible`.
+    compatible: Option<Property<'a>>,
+    /// `status`.
+    status: Option<Property<'a>>,
+}
+
+impl<'a> Common<'a> {
+    /// Takes note of a property with its name at `at`.
+    #[inline(always)]
+    fn see(&mut self, strings: &[u8], at: usize, value: &'a [u8]) {
+        let (place, name) = match strings.get(at) {
+            Some(b'd') => (&mut self.kind, "device_type"),
+            Some(b'c') => (&mut self.compatible, "compatible"),
+            Some(b's') => (&mut self.status, "status"),
+            _ => return,
+        };
+        if place.is_none() && is_name(strings, at, name) {
+            *place = Some(Property(value));
+        }
+    }
 }
 
 impl<'a> Node<'a> {
     /// The name with its unit address, `uart@9000000`; empty for the root.
     pub fn name(&self) -> Option<&'a str> {
         str::from_utf8(self.name).ok()
+    }
+
+    /// What `compatible` lists.
+    pub fn compatible(&self) -> Option<Property<'a>> {
+        self.common.compatible
+    }
+
+    /// Whether this is its name, with the unit address.
+    pub fn is_called(&self, name: &str) -> bool {
+        self.name == name.as_bytes()
     }
 
     /// Number of ancestors: 0 for the root.
@@ -67,14 +106,19 @@ impl<'a> Node<'a> {
         self.property(name)?.strings().next()
     }
 
+    /// Whether it is of this kind (`device_type`, section 2.3.11).
+    pub fn is_of_type(&self, kind: &str) -> bool {
+        self.common.kind.is_some_and(|found| found.is_string(kind))
+    }
+
     /// Whether `compatible` lists `name`.
     pub fn is_compatible(&self, name: &str) -> bool {
-        self.property("compatible").is_some_and(|list| list.strings().any(|entry| entry == name))
+        self.common.compatible.is_some_and(|list| list.lists(&[name]))
     }
 
     /// Whether the device may be used: `status` is absent or says so (section 2.3.4).
     pub fn is_enabled(&self) -> bool {
-        self.property("status").is_none_or(|_| matches!(self.string("status"), Some("okay" | "ok")))
+        self.common.status.is_none_or(|status| status.is_string("okay") || status.is_string("ok"))
     }
 
     /// The regions of `reg` as the CPU addresses them. Entries that no bus translates are left out.
@@ -116,7 +160,7 @@ impl<'a> Node<'a> {
     /// What the ancestor at this depth tells its children.
     fn bus(&self, depth: usize) -> Bus<'a> {
         let Some(&at) = self.ancestors.get(depth) else { return Bus::default() };
-        let property = |name| property(self.properties.moved_to(at), self.strings, name);
+        let property = |name| property(self.properties.moved_to(at as usize), self.strings, name);
         let count = |name, default| {
             let number = property(name).and_then(|property| property.number());
             number.filter(|&count| count <= 4).map_or(default, |count| count as usize)
@@ -131,14 +175,21 @@ impl<'a> Node<'a> {
 
 /// The property called `name` among those that begin at `cursor`.
 fn property<'a>(mut cursor: Cursor<'a>, strings: &[u8], name: &str) -> Option<Property<'a>> {
+    let first = name.as_bytes().first();
     // One round per property.
     while let Ok(Token::Property { name: at, value }) = cursor.next() {
-        let found = strings.get(at..).and_then(|rest| rest.strip_prefix(name.as_bytes()));
-        if found.is_some_and(|rest| rest.first() == Some(&0)) {
+        // Most names differ in the first letter.
+        if strings.get(at) == first && is_name(strings, at, name) {
             return Some(Property(value));
         }
     }
     None
+}
+
+/// Whether the name at this offset of the strings block is `name`.
+fn is_name(strings: &[u8], at: usize, name: &str) -> bool {
+    let found = strings.get(at..).and_then(|rest| rest.strip_prefix(name.as_bytes()));
+    found.is_some_and(|rest| rest.first() == Some(&0))
 }
 
 /// The bytes of a property.
@@ -159,6 +210,25 @@ impl<'a> Property<'a> {
     /// The words, of which an incomplete last one is left out.
     pub fn words(self) -> impl Iterator<Item = u32> + use<'a> {
         self.0.chunks_exact(4).filter_map(|word| word.try_into().ok().map(u32::from_be_bytes))
+    }
+
+    /// Whether it is this zero-terminated string, or begins with it.
+    pub fn is_string(self, string: &str) -> bool {
+        self.0.strip_prefix(string.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
+    }
+
+    /// Whether one of `strings` is among the zero-terminated strings.
+    pub fn lists(self, strings: &[&str]) -> bool {
+        let mut rest = self.0;
+        // One round per string of the property.
+        while let Some(end) = rest.iter().position(|&byte| byte == 0) {
+            let (found, behind) = rest.split_at(end);
+            if strings.iter().any(|string| string.len() == end && string.as_bytes() == found) {
+                return true;
+            }
+            rest = behind.get(1..).unwrap_or_default();
+        }
+        false
     }
 
     /// The zero-terminated strings; those that are not UTF-8 or do not end are left out.
@@ -188,13 +258,25 @@ pub struct Nodes<'a> {
     /// Number of open nodes.
     depth: usize,
     /// Where the open nodes' properties begin, root first.
-    open: [usize; MAX_DEPTH],
+    open: [u32; MAX_DEPTH],
 }
 
 impl<'a> Nodes<'a> {
     /// Starts at the root.
     pub(crate) fn new(structure: &'a [u8], strings: &'a [u8]) -> Self {
         Self { cursor: Cursor::new(structure), strings, depth: 0, open: Default::default() }
+    }
+
+    /// Passes over the properties that come next, up to another token.
+    fn pass_properties(&mut self) -> Common<'a> {
+        let mut common = Common::default();
+        let mut ahead = self.cursor;
+        // One round per property.
+        while let Ok(Token::Property { name, value }) = ahead.next() {
+            common.see(self.strings, name, value);
+            self.cursor = ahead;
+        }
+        common
     }
 }
 
@@ -205,16 +287,12 @@ impl<'a> Iterator for Nodes<'a> {
         loop {
             match self.cursor.next().ok()? {
                 Token::BeginNode(name) => {
-                    let node = Node {
-                        name,
-                        properties: self.cursor,
-                        strings: self.strings,
-                        depth: self.depth,
-                        ancestors: self.open,
-                    };
-                    *self.open.get_mut(self.depth)? = self.cursor.position();
+                    let properties = self.cursor;
+                    let (ancestors, depth) = (self.open, self.depth);
+                    *self.open.get_mut(depth)? = properties.position() as u32;
                     self.depth += 1;
-                    return Some(node);
+                    let (common, strings) = (self.pass_properties(), self.strings);
+                    return Some(Node { name, properties, strings, depth, ancestors, common });
                 }
                 Token::EndNode => self.depth = self.depth.checked_sub(1)?,
                 Token::Property { .. } => {}

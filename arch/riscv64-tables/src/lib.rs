@@ -87,6 +87,10 @@ impl keel_tables::Format for Format {
         of_address(physical) | rights | GLOBAL | ACCESSED | DIRTY | VALID
     }
 
+    fn step(bits: u32) -> u64 {
+        entry::of_address(1 << bits)
+    }
+
     fn table(address: u64) -> u64 {
         entry::of_address(address) | entry::VALID
     }

@@ -55,21 +55,22 @@ pub struct Platform {
 
 impl Platform {
     /// Looks for everything that the kernel cannot do without. `hart` is the processor that boots, as the loader says;
-    /// one that does not exist stands for the first.
-    pub fn find(tree: &DeviceTree<'_>, hart: u64) -> Result<Self, Error> {
-        let processor = Processor::find(tree, hart).ok_or(Error::NoProcessor)?;
-        let node = first_of(tree, &PLICS).ok_or(Error::NoInterruptController)?;
+    /// one that does not exist stands for the first. All nodes are shown to `see` on the way.
+    pub fn find(tree: &DeviceTree<'_>, hart: u64, see: impl FnMut(&Node<'_>)) -> Result<Self, Error> {
+        let Found { processor, plic, clint } = Found::of(tree, hart, see);
+        let processor = processor.ok_or(Error::NoProcessor)?;
+        let node = plic.ok_or(Error::NoInterruptController)?;
         let plic = node.regions().next().ok_or(Error::NoInterruptController)?;
-        let context = context(&node, processor.interrupts).ok_or(Error::NoInterruptController)?;
+        let context = processor.interrupts.and_then(|processor| context(&node, processor));
         let last = node.property("riscv,ndev").and_then(|property| property.number());
         let last_interrupt =
             last.and_then(|last| u32::try_from(last).ok()).ok_or(Error::NoInterruptController)?;
-        let timer_khz = processor.frequency(tree).map(|hertz| hertz / 1000).filter(|&khz| khz > 0);
-        let clint = first_of(tree, &CLINTS).and_then(|node| node.regions().next());
+        let timer_khz = processor.frequency().map(|hertz| hertz / 1000).filter(|&khz| khz > 0);
+        let clint = clint.and_then(|node| node.regions().next());
         let kept = [plic, clint.unwrap_or(Region::EMPTY)].map(|region| region.grow_to(KEPT_BITS));
         Ok(Self {
             plic,
-            context,
+            context: context.ok_or(Error::NoInterruptController)?,
             last_interrupt,
             timer_khz: timer_khz.ok_or(Error::NoTimer)?,
             has_own_timer: processor.has_extension("sstc"),
@@ -78,59 +79,87 @@ impl Platform {
     }
 }
 
+/// What there is in the tree of what the kernel uses.
+#[derive(Default)]
+struct Found<'a> {
+    /// The processor that boots, or else the first.
+    processor: Option<Processor<'a>>,
+    /// The first interrupt controller.
+    plic: Option<Node<'a>>,
+    /// The first of the firmware's timers.
+    clint: Option<Node<'a>>,
+}
+
+impl<'a> Found<'a> {
+    /// Walks the tree once.
+    fn of(tree: &DeviceTree<'a>, hart: u64, mut see: impl FnMut(&Node<'_>)) -> Self {
+        let mut found = Self::default();
+        let mut parent = None;
+        let (mut is_right, mut is_inside) = (false, false);
+        for node in tree.nodes() {
+            see(&node);
+            if is_inside && found.processor.is_some_and(|processor| node.depth() > processor.node.depth()) {
+                found.see_inside(&node);
+                continue;
+            }
+            is_inside = false;
+            if node.is_of_type("cpu") {
+                let is_it = node.property("reg").and_then(|reg| reg.number()) == Some(hart);
+                if found.processor.is_none() || (is_it && !is_right) {
+                    (is_right, is_inside) = (is_it, true);
+                    found.processor = Some(Processor { node, parent, interrupts: None });
+                }
+                continue;
+            }
+            if node.depth() == 1 {
+                parent = Some(node);
+            }
+            if let Some(list) = node.compatible() {
+                if found.plic.is_none() && list.lists(&PLICS) && node.is_enabled() {
+                    found.plic = Some(node);
+                } else if found.clint.is_none() && list.lists(&CLINTS) && node.is_enabled() {
+                    found.clint = Some(node);
+                }
+            }
+        }
+        found
+    }
+
+    /// Looks at a descendant of the processor: the first that is an interrupt controller is its own.
+    fn see_inside(&mut self, node: &Node<'_>) {
+        if let Some(processor) = &mut self.processor
+            && processor.interrupts.is_none()
+            && node.property("interrupt-controller").is_some()
+        {
+            let handle = node.property("phandle").and_then(|handle| handle.number());
+            processor.interrupts = handle.map(|handle| handle as u32);
+        }
+    }
+}
+
 /// A processor.
+#[derive(Clone, Copy)]
 struct Processor<'a> {
     /// Its node.
     node: Node<'a>,
+    /// What is said of all processors: `/cpus`.
+    parent: Option<Node<'a>>,
     /// The handle of its own interrupt controller.
-    interrupts: u32,
+    interrupts: Option<u32>,
 }
 
-impl<'a> Processor<'a> {
-    /// The processor `hart`, or else the first.
-    fn find(tree: &DeviceTree<'a>, hart: u64) -> Option<Self> {
-        let number = |node: &Node<'_>| node.property("reg").and_then(|reg| reg.number());
-        let this = |node: &Node<'_>| is_processor(node) && number(node) == Some(hart);
-        let wanted = if tree.nodes().any(|node| this(&node)) { Some(hart) } else { None };
-        let mut nodes = tree
-            .nodes()
-            .skip_while(|node| !is_processor(node) || (wanted.is_some() && number(node) != wanted));
-        let node = nodes.next()?;
-        // Its children come next.
-        let controller = nodes
-            .take_while(|child| child.depth() > node.depth())
-            .find(|child| child.property("interrupt-controller").is_some())?;
-        let interrupts = controller.property("phandle")?.number()? as u32;
-        Some(Self { node, interrupts })
-    }
-
+impl Processor<'_> {
     /// Ticks of the timer per second: the processor's, or that of all.
-    fn frequency(&self, tree: &DeviceTree<'_>) -> Option<u64> {
-        const NAME: &str = "timebase-frequency";
-        let own = self.node.property(NAME).and_then(|property| property.number());
-        own.or_else(|| tree.node("/cpus")?.property(NAME)?.number())
+    fn frequency(&self) -> Option<u64> {
+        let number = |node: &Node<'_>| node.property("timebase-frequency")?.number();
+        number(&self.node).or_else(|| self.parent.as_ref().and_then(number))
     }
 
     /// Whether it has an extension, by its list of names or by the one string of old.
     fn has_extension(&self, name: &str) -> bool {
-        let is_it = |extension: &str| extension == name;
-        let listed = self.node.property("riscv,isa-extensions");
-        listed.is_some_and(|list| list.strings().any(is_it))
-            || self.node.string("riscv,isa").is_some_and(|isa| isa.split('_').skip(1).any(is_it))
+        self.node.property("riscv,isa-extensions").is_some_and(|list| list.lists(&[name]))
+            || self.node.string("riscv,isa").is_some_and(|isa| isa.split('_').skip(1).any(|one| one == name))
     }
-}
-
-/// The first device that is in use and of one of these kinds.
-fn first_of<'a>(tree: &DeviceTree<'a>, names: &[&str]) -> Option<Node<'a>> {
-    let is_listed = |node: &Node<'_>| {
-        node.property("compatible").is_some_and(|list| list.strings().any(|name| names.contains(&name)))
-    };
-    tree.nodes().find(|node| is_listed(node) && node.is_enabled())
-}
-
-/// Whether a node is that of a processor.
-fn is_processor(node: &Node<'_>) -> bool {
-    node.string("device_type") == Some("cpu")
 }
 
 /// Which of the controller's contexts interrupts supervisor mode of the processor with interrupt controller
@@ -182,7 +211,7 @@ mod test {
     }
 
     fn find(tree: Builder, hart: u64) -> Result<Platform, Error> {
-        Platform::find(&DeviceTree::new(&tree.end().finish()).unwrap(), hart)
+        Platform::find(&DeviceTree::new(&tree.end().finish()).unwrap(), hart, |_| ())
     }
 
     #[test]

@@ -24,6 +24,10 @@ pub trait Format {
     const PHYSICAL_BITS: u32;
     /// The entry of a block or page of `2^bits` bytes.
     fn leaf(physical: u64, bits: u32, kind: Kind) -> u64;
+    /// The difference between the entries of two such blocks or pages, one behind the other.
+    fn step(bits: u32) -> u64 {
+        1 << bits
+    }
     /// The entry for a table.
     fn table(address: u64) -> u64;
     /// The address of the table that an entry refers to, of a table whose entries span `2^bits` bytes each.
@@ -177,13 +181,13 @@ impl<'a, F: Format> Tables<'a, F> {
                 bits -= INDEX_BITS;
             }
             if level == bits {
-                let mut done = 0;
                 // Behind the table's end a larger block may fit.
-                for entry in self.pool[table].0[slot..].iter_mut() {
-                    if *entry != 0 || done + (1 << level) > most {
-                        break;
-                    }
-                    *entry = F::leaf(physical + done, level, kind);
+                let places = self.pool[table].0[slot..].iter_mut().take((most >> level) as usize);
+                let mut entry = F::leaf(physical, level, kind);
+                let mut done = 0;
+                for place in places.take_while(|place| **place == 0) {
+                    *place = entry;
+                    entry = entry.wrapping_add(F::step(level));
                     done += 1 << level;
                 }
                 return Ok(done);
@@ -198,6 +202,22 @@ impl<'a, F: Format> Tables<'a, F> {
             };
             level -= INDEX_BITS;
         }
+    }
+
+    /// Takes so many pages from the pool, one behind the other, for anything but tables: their physical address. They hold
+    /// zeros.
+    pub fn take(&mut self, pages: usize) -> Result<u64, Error> {
+        let start = self.end();
+        if pages > self.pool.len() - self.used {
+            return Err(Error::OutOfTables);
+        }
+        self.used += pages;
+        Ok(start)
+    }
+
+    /// The end, as a physical address, of what has been handed out of the pool.
+    pub fn end(&self) -> u64 {
+        self.table_address(self.used)
     }
 
     /// Takes a table from the pool.

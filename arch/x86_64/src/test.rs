@@ -81,6 +81,7 @@ fn kernel_with(has_base_instructions: bool) -> Kernel<Machine> {
     let input = BootInput {
         memory: &[RAM],
         reserved: &[KERNEL],
+        reclaimed: PhysRegion::new(0, 0),
         window_top: PhysAddr(510 << 30),
         device_top: PhysAddr(memory::DEVICE_TOP),
         image,

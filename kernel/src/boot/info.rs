@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-//! BootInfo, as it is written into the root task's memory (`boot.md` §2): word by word, since user level will see it.
+//! BootInfo, as it is written into the root task's memory (`boot.md` §2), which user level will see.
 
+use super::plan::PAGE_BYTES;
 use crate::arch::Arch;
 use crate::store::Store;
 use crate::units::{KernelAddr, PhysAddr};
@@ -57,52 +58,33 @@ impl InfoFrame {
     }
 }
 
-/// Writes bytes one behind the other, whole words at a time.
+/// Writes bytes one behind the other, into pages that are frames of their own.
 struct Writer {
-    /// Where the word goes.
+    /// Where the next byte goes.
     next: KernelAddr,
-    /// The bytes of a word that is not full yet, in its low part.
-    word: u64,
-    /// How many they are, 0 to 7.
-    filled: u32,
 }
 
 impl Writer {
-    /// Appends the low `bytes` bytes (1 to 8) of `word`, above which it is 0.
-    fn push<A: Arch>(&mut self, store: &mut Store<A>, word: u64, bytes: u32) {
-        self.word |= word << (8 * self.filled);
-        self.filled += bytes;
-        if self.filled >= 8 {
-            store.save(self.next, self.word);
-            self.next = self.next.offset(8);
-            self.filled -= 8;
-            self.word = word.unbounded_shr(8 * (bytes - self.filled));
-        }
-    }
-
     /// Appends `content`.
-    fn push_all<A: Arch>(&mut self, store: &mut Store<A>, content: &[u8]) {
-        for bytes in content.chunks(8) {
-            let word = bytes.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
-            self.push(store, word, bytes.len() as u32);
-        }
-    }
-
-    /// Writes the last word, if it was begun; its rest is 0.
-    fn finish<A: Arch>(self, store: &mut Store<A>) {
-        if self.filled > 0 {
-            store.save(self.next, self.word);
+    fn push<A: Arch>(&mut self, store: &mut Store<A>, content: &[u8]) {
+        let mut rest = content;
+        // One round per page that is touched.
+        while !rest.is_empty() {
+            let room = PAGE_BYTES - self.next.0 % PAGE_BYTES;
+            let (now, later) = rest.split_at_checked(room as usize).unwrap_or((rest, &[]));
+            store.save_bytes(self.next, now);
+            self.next = self.next.offset(now.len() as u64);
+            rest = later;
         }
     }
 }
 
 /// Writes the chunks from `address` on, without gaps.
 pub fn write_extra<A: Arch>(store: &mut Store<A>, address: KernelAddr, chunks: &[ExtraChunk]) {
-    let mut writer = Writer { next: address, word: 0, filled: 0 };
+    let mut writer = Writer { next: address };
     for chunk in chunks {
-        writer.push(store, chunk.id, 8);
-        writer.push(store, chunk.bytes(), 8);
-        writer.push_all(store, chunk.content);
+        writer.push(store, &chunk.id.to_le_bytes());
+        writer.push(store, &chunk.bytes().to_le_bytes());
+        writer.push(store, chunk.content);
     }
-    writer.finish(store);
 }

@@ -5,6 +5,7 @@
 use super::BootError;
 use crate::object::bits::MIN_UNTYPED;
 use crate::units::PhysAddr;
+use core::ops::Range;
 
 /// The most regions that boot can keep track of.
 pub const MAX_REGIONS: usize = 64;
@@ -95,25 +96,45 @@ impl Regions {
         Ok(())
     }
 
+    /// Puts those of `new` that are not empty in the place of the regions number `places`.
+    fn replace(&mut self, places: Range<usize>, new: [PhysRegion; 2]) -> Result<(), BootError> {
+        let new = new.iter().filter(|region| !region.is_empty());
+        let end = places.start + new.clone().count();
+        let count = end + (self.count - places.end);
+        if count > MAX_REGIONS {
+            return Err(BootError::TooManyRegions);
+        }
+        self.list.copy_within(places.end..self.count, end);
+        for (place, region) in self.list.iter_mut().skip(places.start).zip(new) {
+            *place = *region;
+        }
+        self.count = count;
+        Ok(())
+    }
+
+    /// The numbers of the regions that are neither before something nor behind it.
+    fn places(
+        &self,
+        is_before: impl Fn(&PhysRegion) -> bool,
+        is_behind: impl Fn(&PhysRegion) -> bool,
+    ) -> Range<usize> {
+        let all = self.as_slice();
+        all.partition_point(is_before)..all.partition_point(|region| !is_behind(region))
+    }
+
     /// Adds the bytes of a region.
     pub fn add(&mut self, region: &PhysRegion) -> Result<(), BootError> {
         if region.is_empty() {
             return Ok(());
         }
-        let mut merged = *region;
-        let mut result = Self::new();
-        for old in self.as_slice().iter().filter(|old| old.end < region.start) {
-            result.push(*old)?;
-        }
-        for old in self.as_slice().iter().filter(|old| old.end >= region.start && old.start <= region.end) {
-            merged = PhysRegion { start: merged.start.min(old.start), end: merged.end.max(old.end) };
-        }
-        result.push(merged)?;
-        for old in self.as_slice().iter().filter(|old| old.start > region.end) {
-            result.push(*old)?;
-        }
-        *self = result;
-        Ok(())
+        // Those that it overlaps or touches become one with it.
+        let places = self.places(|old| old.end < region.start, |old| old.start > region.end);
+        let joined = self.list.get(places.clone()).unwrap_or_default();
+        let merged = joined.iter().fold(*region, |merged, old| PhysRegion {
+            start: merged.start.min(old.start),
+            end: merged.end.max(old.end),
+        });
+        self.replace(places, [merged, PhysRegion::default()])
     }
 
     /// Takes the bytes of a region out.
@@ -121,23 +142,25 @@ impl Regions {
         if region.is_empty() {
             return Ok(());
         }
-        let mut result = Self::new();
-        for old in self.as_slice() {
-            result.push(PhysRegion { start: old.start, end: old.end.min(region.start) })?;
-            result.push(PhysRegion { start: old.start.max(region.end), end: old.end })?;
-        }
-        *self = result;
-        Ok(())
+        let places = self.places(|old| old.end <= region.start, |old| old.start >= region.end);
+        let touched = self.list.get(places.clone()).unwrap_or_default();
+        let (Some(first), Some(last)) = (touched.first(), touched.last()) else { return Ok(()) };
+        let rest = [
+            PhysRegion { start: first.start, end: region.start },
+            PhysRegion { start: region.end, end: last.end },
+        ];
+        self.replace(places, rest)
     }
 
-    /// What lies below `top` and is not in the set.
-    pub fn gaps(&self, top: PhysAddr) -> Result<Self, BootError> {
-        let mut result = Self::new();
-        result.push(PhysRegion { start: PhysAddr(0), end: top })?;
-        for region in self.as_slice() {
-            result.subtract(region)?;
+    /// Makes it what lies below `top` and is not in `other`.
+    pub fn fill_gaps(&mut self, other: &Self, top: PhysAddr) -> Result<(), BootError> {
+        self.count = 0;
+        let mut start = PhysAddr(0);
+        for region in other.as_slice() {
+            self.push(PhysRegion { start, end: region.start.min(top) })?;
+            start = region.end;
         }
-        Ok(result)
+        self.push(PhysRegion { start, end: top })
     }
 
     /// Takes `bytes` bytes out of the highest region that is big enough for them to begin at a multiple of
@@ -232,12 +255,15 @@ mod test {
 
     #[test]
     fn gaps_reach_from_zero_to_the_top() {
-        assert_eq!(
-            list(&set(&[(10, 20), (30, 40)]).gaps(PhysAddr(50)).unwrap()),
-            [(0, 10), (20, 30), (40, 50)]
-        );
-        assert_eq!(list(&set(&[(0, 20), (30, 60)]).gaps(PhysAddr(50)).unwrap()), [(20, 30)]);
-        assert_eq!(list(&Regions::new().gaps(PhysAddr(50)).unwrap()), [(0, 50)]);
+        let mut gaps = set(&[(7, 8)]);
+        let mut gaps_of = |set: &Regions| {
+            gaps.fill_gaps(set, PhysAddr(50)).unwrap();
+            list(&gaps)
+        };
+        assert_eq!(gaps_of(&set(&[(10, 20), (30, 40)])), [(0, 10), (20, 30), (40, 50)]);
+        assert_eq!(gaps_of(&set(&[(0, 20), (30, 60)])), [(20, 30)]);
+        assert_eq!(gaps_of(&set(&[(10, 20), (60, 70)])), [(0, 10), (20, 50)]);
+        assert_eq!(gaps_of(&Regions::new()), [(0, 50)]);
     }
 
     #[test]
@@ -248,7 +274,7 @@ mod test {
         }
         assert_eq!(regions.add(&PhysRegion::new(1000, 1001)), Err(BootError::TooManyRegions));
         assert_eq!(regions.subtract(&PhysRegion::new(0, 1)), Ok(()));
-        assert_eq!(regions.gaps(PhysAddr(2000)).err(), Some(BootError::TooManyRegions));
+        assert_eq!(Regions::new().fill_gaps(&regions, PhysAddr(2000)).err(), Some(BootError::TooManyRegions));
     }
 
     #[test]

@@ -23,6 +23,7 @@ const WINDOW_TOP: PhysAddr = PhysAddr(0x7f_c000_0000);
 const INPUT: BootInput = BootInput {
     memory: &[RAM],
     reserved: &[KERNEL, GIC],
+    reclaimed: PhysRegion::new(0, 0),
     window_top: WINDOW_TOP,
     device_top: PhysAddr(DEVICE_TOP),
     image: UserImage { physical: IMAGE, offset: IMAGE.start.0 - VIRTUAL, entry: ENTRY },
@@ -324,6 +325,23 @@ fn memory_above_the_window_is_device_memory() {
     let untypeds = system.untypeds();
     assert!(untypeds.iter().any(|untyped| untyped.device && untyped.base == WINDOW_TOP));
     assert!(untypeds.iter().all(|untyped| untyped.device || untyped.base < RAM.end));
+}
+
+#[test]
+fn what_boot_needs_holds_no_object_and_is_free_afterwards() {
+    // As high as can be, where the root task's objects go otherwise; and where there is no memory.
+    let high = PhysRegion::new(RAM.end.0 - 0x4_0000, RAM.end.0);
+    let system = boot_with(&BootInput { reclaimed: high, ..INPUT });
+    let free: u64 = system
+        .untypeds()
+        .iter()
+        .filter(|untyped| high.contains(&PhysRegion::new(untyped.base.0, untyped.base.0 + 1)))
+        .map(|untyped| 1 << untyped.bits)
+        .sum();
+    assert_eq!(free, high.bytes());
+    let nowhere = PhysRegion::new(RAM.end.0, RAM.end.0 + 0x1000);
+    let system = boot_with(&BootInput { reclaimed: nowhere, ..INPUT });
+    assert!(system.untypeds().iter().all(|untyped| untyped.base != nowhere.start));
 }
 
 #[test]

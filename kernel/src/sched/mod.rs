@@ -98,6 +98,7 @@ pub struct Core {
 impl Core {
     /// A core that idles.
     #[must_use]
+    #[inline(always)]
     pub const fn new() -> Self {
         Self {
             current: None,

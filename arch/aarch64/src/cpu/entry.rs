@@ -17,7 +17,7 @@ use keel_abi::aarch64::memory::{DEVICE_TOP, DEVICE_TOP_44, WINDOW_BASE};
 use keel_abi::config::Options;
 use keel_abi::slot;
 use keel_arch::boot::{Facts, start_root_task, tree_chunk};
-use keel_arch::cpu::home::{Home, OneCore, next};
+use keel_arch::cpu::home::{Home, OneCore, next, slot_bytes};
 use keel_arch::cpu::space::{KernelSpace, RootTask};
 use keel_arch::memory::MemoryMap;
 use keel_bounds::entered_by;
@@ -143,8 +143,11 @@ fn make_kernel(
         no_space: no_space(space),
     };
     let machine = Machine::new(parts, cpu::counter_frequency() / 1000);
-    // SAFETY: called once, before there are entries.
-    unsafe { HOME.make(machine, interrupts) }
+    let slots = space
+        .take_pages(slot_bytes(interrupts))
+        .unwrap_or_else(|error| refuse(format_args!("no room for its interrupts: {error:?}")));
+    // SAFETY: called once, before there are entries. The space gives these pages to nobody else.
+    unsafe { HOME.make(machine, interrupts, slots) }
 }
 
 /// Maps and takes over the interrupt controller.

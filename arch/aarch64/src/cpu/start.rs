@@ -41,10 +41,12 @@ impl space::Layout for Layout {
 /// Bytes of a page.
 const PAGE_BYTES: u64 = 4096;
 /// How many tables there are: ten for image, tree, devices, window and the way over; and for each region of
-/// memory that is not made of whole GiB up to four. What finds no table is not used.
-const TABLES: usize = 42;
+/// memory that is not made of whole GiB up to four. What finds no table is not used. Eight
+/// more pages can be slots for interrupts.
+const TABLES: usize = 42 + 8;
 
 /// The pool of tables, of which `KernelSpace` has the only reference.
+#[unsafe(link_section = ".bss..tables")]
 static mut POOL: [Table; TABLES] = [Table::EMPTY; TABLES];
 /// The root of the address space that maps nothing.
 static NO_SPACE: Table = Table::EMPTY;
@@ -53,8 +55,8 @@ unsafe extern "C" {
     static keel_image_start: u8;
     static keel_code_end: u8;
     static keel_constants_end: u8;
-    static keel_guard: u8;
-    static keel_guard_end: u8;
+    static keel_boot_guard: u8;
+    static keel_boot_stack: u8;
     static ki_end: u8;
 }
 
@@ -66,7 +68,7 @@ unsafe extern "C" fn keel_entry() -> ! {
     naked_asm!(
         "msr daifset, #0xf",
         "msr spsel, #1",
-        "adrp x9, keel_stack_top",
+        "adrp x9, keel_boot_stack_top",
         "mov sp, x9",
         "mov x29, xzr",
         "mov x30, xzr",
@@ -99,8 +101,8 @@ fn take_over(tree: Region) -> Result<KernelSpace<Layout>, Error> {
         start: address(&raw const keel_image_start),
         code_end: address(&raw const keel_code_end),
         constants_end: address(&raw const keel_constants_end),
-        guard: address(&raw const keel_guard),
-        guard_end: address(&raw const keel_guard_end),
+        guard: address(&raw const keel_boot_guard),
+        guard_end: address(&raw const keel_boot_stack),
         end: address(&raw const ki_end),
     };
     let offset = image.start.wrapping_sub(physical_address(image.start)?);

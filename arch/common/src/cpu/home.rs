@@ -11,45 +11,38 @@ use core::mem::MaybeUninit;
 use keel_kernel::Kernel;
 use keel_kernel::arch::Arch;
 use keel_kernel::cspace::Slot;
-use keel_kernel::object::irq::{Interrupts, MAX_IRQS};
+use keel_kernel::object::irq::Interrupts;
 use keel_kernel::store::{DirectMemory, Ref};
 use keel_kernel::units::KernelAddr;
 
-/// The memory of a kernel and of its slots for the notifications of so many interrupts. For a static.
-pub struct Home<A: Arch, const IRQS: usize = MAX_IRQS> {
+/// The memory of a kernel. For a static.
+pub struct Home<A: Arch> {
     /// The kernel (1).
     kernel: UnsafeCell<MaybeUninit<Kernel<A>>>,
-    /// The slots; handed to the store.
-    slots: UnsafeCell<[MaybeUninit<Slot>; IRQS]>,
 }
 
 // SAFETY: one core runs in the kernel, with interrupts masked (2).
-unsafe impl<A: Arch, const IRQS: usize> Sync for Home<A, IRQS> {}
+unsafe impl<A: Arch> Sync for Home<A> {}
 
 #[expect(clippy::mut_from_ref, reason = "the callers promise that there is no other")]
-impl<A: Arch<Memory = DirectMemory>, const IRQS: usize> Home<A, IRQS> {
+impl<A: Arch<Memory = DirectMemory>> Home<A> {
     /// An empty one.
     #[expect(clippy::new_without_default, reason = "only for statics")]
     pub const fn new() -> Self {
-        Self {
-            kernel: UnsafeCell::new(MaybeUninit::uninit()),
-            slots: UnsafeCell::new([const { MaybeUninit::zeroed() }; IRQS]),
-        }
+        Self { kernel: UnsafeCell::new(MaybeUninit::uninit()) }
     }
 
-    /// Makes a kernel without objects, with so many interrupts, no more than there are slots.
+    /// Makes a kernel without objects, with so many interrupts, and slots at `slots` for their notifications.
     ///
     /// # Safety
-    /// Called once, on the one core, before [`Home::kernel`].
+    /// Called once, on the one core, before [`Home::kernel`]. At `slots` are [`slot_bytes`] bytes of zeros that nobody else
+    /// uses.
     #[expect(clippy::mut_from_ref, reason = "the caller promises that there is no other")]
-    pub unsafe fn make(&'static self, machine: A, interrupts: u32) -> &'static mut Kernel<A> {
-        assert!(interrupts as usize <= IRQS);
-        let slots = KernelAddr(self.slots.get().expose_provenance() as u64);
-        // A static does not lie at address 0.
-        let slots = Ref::at(slots).expect("the kernel lies at address 0");
-        let kernel = Kernel::new(machine, DirectMemory, Interrupts::new(slots, interrupts));
+    pub unsafe fn make(&'static self, machine: A, interrupts: u32, slots: u64) -> &'static mut Kernel<A> {
+        let slots = Ref::at(KernelAddr(slots)).expect("the kernel lies at address 0");
         // SAFETY: the only reference, as this is called once, before there are entries (1).
-        unsafe { (*self.kernel.get()).write(kernel) }
+        let place = unsafe { &mut *self.kernel.get() };
+        place.write(Kernel::new(machine, DirectMemory, Interrupts::new(slots, interrupts)))
     }
 
     /// The kernel, for one entry.
@@ -61,6 +54,11 @@ impl<A: Arch<Memory = DirectMemory>, const IRQS: usize> Home<A, IRQS> {
         // SAFETY: by the caller's promise.
         unsafe { (*self.kernel.get()).assume_init_mut() }
     }
+}
+
+/// The bytes of slots for the notifications of so many interrupts.
+pub const fn slot_bytes(interrupts: u32) -> u64 {
+    interrupts as u64 * size_of::<Slot>() as u64
 }
 
 /// Something for a static that one module alone reaches, from the one core.

@@ -12,7 +12,9 @@
 //! 1. All of the image lies at one distance from where it is linked.
 //! 2. Code is not writable and data not executable at the image's addresses. The window shows the image's memory
 //!    as data, which nothing uses but to read tables.
-//! 3. There is one [`KernelSpace`], and its tables are only added to.
+//! 3. There is one [`KernelSpace`], and its tables are only added to. They come from a pool that is the last part of the
+//!    image, but for boot's stack: what is not used of it is given away with the stack when boot is over, and the kernel does
+//!    not touch it any more.
 
 use core::fmt;
 use keel_devicetree::{MAX_BYTES, Region};
@@ -52,9 +54,9 @@ pub struct Image {
     pub code_end: u64,
     /// End of constants, start of data.
     pub constants_end: u64,
-    /// A page that is not mapped.
+    /// A page that is not mapped, behind the pool of tables, which is the last of the data.
     pub guard: u64,
-    /// Its end.
+    /// Its end, where boot's stack begins.
     pub guard_end: u64,
     /// End of the image.
     pub end: u64,
@@ -181,9 +183,20 @@ impl<L: Layout> KernelSpace<L> {
         Ok(self.tables.address(identity))
     }
 
-    /// Where the image lies.
-    pub fn image(&self) -> Region {
-        self.part(self.image.start, self.image.end).unwrap_or(Region::EMPTY)
+    /// What the kernel keeps of the image: all but [`Self::reclaimed`].
+    pub fn kept(&self) -> Region {
+        Region::between(self.physical(self.image.start), self.tables.end()).unwrap_or(Region::EMPTY)
+    }
+
+    /// What nobody needs once boot is over, and no more tables are taken: the rest of the pool of tables, and boot's stack.
+    pub fn reclaimed(&self) -> Region {
+        Region::between(self.tables.end(), self.physical(self.image.end)).unwrap_or(Region::EMPTY)
+    }
+
+    /// Takes pages of zeros, at least `bytes` bytes of them, that the kernel keeps: their address in the image.
+    pub fn take_pages(&mut self, bytes: u64) -> Result<u64, Error> {
+        let physical = self.tables.take(bytes.div_ceil(PAGE_BYTES) as usize)?;
+        Ok(physical.wrapping_add(self.offset))
     }
 
     /// Where the loader has put the device tree; empty if it has passed none.
@@ -231,6 +244,6 @@ const BLOCK_BYTES: u64 = 2 << 20;
 
 impl<L: Layout> fmt::Debug for KernelSpace<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the kernel at {}", self.image())
+        write!(f, "the kernel at {}", self.kept())
     }
 }

@@ -11,10 +11,10 @@ use core::fmt::{Arguments, Write};
 use core::panic::PanicInfo;
 use keel_abi::riscv64::memory::{DEVICE_TOP, WINDOW_BASE};
 use keel_arch::boot::{Facts, start_root_task, tree_chunk};
-use keel_arch::cpu::home::{Home, next};
+use keel_arch::cpu::home::{Home, next, slot_bytes};
 use keel_arch::cpu::space::{KernelSpace, RootTask};
 use keel_arch::lines::Lines;
-use keel_arch::memory::MemoryMap;
+use keel_arch::memory::SeenMemory;
 use keel_bounds::entered_by;
 use keel_devicetree::DeviceTree;
 use keel_kernel::Kernel;
@@ -75,11 +75,13 @@ pub extern "C" fn kernel_exception(cause: u64, address: u64, instruction: u64) -
 /// From the kernel's own address space to the root task.
 pub fn boot(mut space: KernelSpace<Layout>, bytes: &'static [u8], root_task: RootTask, hart: u64) -> ! {
     let tree = DeviceTree::new(bytes).unwrap_or_else(|error| refuse(format_args!("{error}")));
-    let found = Platform::find(&tree, hart).unwrap_or_else(|error| refuse(format_args!("{error}")));
+    let mut memory = SeenMemory::new(&tree);
+    let found = Platform::find(&tree, hart, |node| memory.see(node));
+    let found = found.unwrap_or_else(|error| refuse(format_args!("{error}")));
     let kernel = make_kernel(&mut space, &found);
     let chunk = tree_chunk(&space, bytes);
     let facts = Facts {
-        memory: MemoryMap::find(&tree, WINDOW_TOP),
+        memory: memory.map(&tree, WINDOW_TOP),
         extra: chunk.as_slice(),
         window_top: WINDOW_TOP,
         device_top: DEVICE_TOP,
@@ -114,8 +116,11 @@ fn make_kernel(space: &mut KernelSpace<Layout>, found: &Platform) -> &'static mu
         has_fpu: cpu::has_fpu(),
         no_space: space.root(),
     };
-    // SAFETY: called once, before there are entries.
-    unsafe { HOME.make(Machine::new(parts), interrupts) }
+    let slots = space
+        .take_pages(slot_bytes(interrupts))
+        .unwrap_or_else(|error| refuse(format_args!("no room for its interrupts: {error:?}")));
+    // SAFETY: called once, before there are entries. The space gives these pages to nobody else.
+    unsafe { HOME.make(Machine::new(parts), interrupts, slots) }
 }
 
 /// The machine or the loader have not given the kernel what it needs: says so and stops.

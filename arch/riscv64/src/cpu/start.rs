@@ -38,10 +38,12 @@ impl space::Layout for Layout {
 }
 
 /// How many tables there are: nine for image, tree, devices and window; and for each region of memory that is not made
-/// of whole GiB up to four. What finds no table is not used.
-const TABLES: usize = 41;
+/// of whole GiB up to four. What finds no table is not used. Eight
+/// more pages can be slots for interrupts.
+const TABLES: usize = 41 + 8;
 
 /// The pool of tables, of which [`KernelSpace`] has the only reference.
+#[unsafe(link_section = ".bss..tables")]
 static mut POOL: [Table; TABLES] = [Table::EMPTY; TABLES];
 
 /// The device tree of the board, for loaders that pass none.
@@ -55,8 +57,8 @@ unsafe extern "C" {
     static keel_image_start: u8;
     static keel_code_end: u8;
     static keel_constants_end: u8;
-    static keel_guard: u8;
-    static keel_guard_end: u8;
+    static keel_boot_guard: u8;
+    static keel_boot_stack: u8;
     static ki_end: u8;
     /// How far the image is linked above the physical addresses of its ELF file.
     static keel_linked_offset: u64;
@@ -71,7 +73,7 @@ unsafe extern "C" fn keel_entry() -> ! {
         "csrw sie, zero",
         "csrci sstatus, 2",
         "csrw sscratch, zero",
-        "lla sp, keel_stack_top",
+        "lla sp, keel_boot_stack_top",
         "mv ra, zero",
         "mv fp, zero",
         "j {start}",
@@ -110,8 +112,8 @@ fn take_over(tree: Region) -> Result<KernelSpace<Layout>, Error> {
         start: address(&raw const keel_image_start),
         code_end: address(&raw const keel_code_end),
         constants_end: address(&raw const keel_constants_end),
-        guard: address(&raw const keel_guard),
-        guard_end: address(&raw const keel_guard_end),
+        guard: address(&raw const keel_boot_guard),
+        guard_end: address(&raw const keel_boot_stack),
         end: address(&raw const ki_end),
     };
     // SAFETY: the loader's address space is in use, and no trap is expected; the linker has put the number there.

@@ -22,7 +22,7 @@ use keel_abi::slot;
 use keel_abi::x86_64::irq::{FIRST_TRAP_VECTOR, LAST_TRAP_VECTOR, SPURIOUS_VECTOR, TIMER_VECTOR};
 use keel_abi::x86_64::memory::{DEVICE_TOP, WINDOW_BASE};
 use keel_arch::boot::{Facts, MAX_KEPT, start_root_task};
-use keel_arch::cpu::home::{Home, OneCore, next};
+use keel_arch::cpu::home::{Home, OneCore, next, slot_bytes};
 use keel_arch::cpu::space::{KernelSpace, RootTask};
 use keel_arch::lines::Lines;
 use keel_arch::memory::MemoryMap;
@@ -35,7 +35,7 @@ use keel_program::{Machine as ProgramMachine, Program};
 const WINDOW_TOP: u64 = 0xffff_ffff_8000_0000 - WINDOW_BASE;
 
 /// The kernel.
-static HOME: Home<Machine, { interrupts::COUNT as usize }> = Home::new();
+static HOME: Home<Machine> = Home::new();
 
 /// What is needed to say the last words, whatever state the kernel is in: the serial line, and how to switch off.
 static LAST_WORDS: OneCore<(Console, Option<PowerSwitch>)> = OneCore::new((Console::new(FIRST_LINE), None));
@@ -219,8 +219,11 @@ impl Own {
             power: self.tables.power,
             no_space: space.root(),
         };
-        // SAFETY: called once, before there are entries.
-        unsafe { HOME.make(Machine::new(parts), interrupts::COUNT) }
+        let slots = space
+            .take_pages(slot_bytes(interrupts::COUNT))
+            .unwrap_or_else(|error| refuse(format_args!("no room for its interrupts: {error:?}")));
+        // SAFETY: called once, before there are entries. The space gives these pages to nobody else.
+        unsafe { HOME.make(Machine::new(parts), interrupts::COUNT, slots) }
     }
 }
 

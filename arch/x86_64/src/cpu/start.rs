@@ -4,7 +4,7 @@
 //!
 //! A loader leaves this behind (`boot.md` §6.2, multiboot specification 0.6.96, section 3.2): 32-bit protected mode without
 //! paging, interrupts masked, a magic number in eax, the address of its information in ebx. A few instructions switch the
-//! processor to 64 bits, with tables at the lower end of the kernel's stack, which is not that deep yet. With those the
+//! processor to 64 bits, with tables at the lower end of boot's stack, which is not that deep yet. With those the
 //! kernel looks around and loads the root task; then it builds its own.
 //!
 //! ```text
@@ -49,18 +49,20 @@ impl space::Layout for Layout {
 }
 
 /// How many tables there are: ten for image, devices and window; and for each region of memory that is not made of whole
-/// GiB up to four. What finds no table is not used.
-const TABLES: usize = 42;
+/// GiB up to four. What finds no table is not used. Eight
+/// more pages can be slots for interrupts.
+const TABLES: usize = 42 + 8;
 
 /// The pool of tables, of which [`KernelSpace`] has the only reference.
+#[unsafe(link_section = ".bss..tables")]
 static mut POOL: [Table; TABLES] = [Table::EMPTY; TABLES];
 
 unsafe extern "C" {
     static keel_image_start: u8;
     static keel_code_end: u8;
     static keel_constants_end: u8;
-    static keel_guard: u8;
-    static keel_guard_end: u8;
+    static keel_boot_guard: u8;
+    static keel_boot_stack: u8;
     static ki_end: u8;
 }
 
@@ -96,7 +98,7 @@ global_asm!(
     "jne 2f",
     // Tables, in zeroed memory: the root; two below it, for low and for high addresses; four for a GiB each, of pages of
     // 2 MiB, the first of which is behind both.
-    "movl $(keel_guard_end - {offset}), %edi",
+    "movl $(keel_boot_stack - {offset}), %edi",
     "leal 0x1003(%edi), %eax",
     "movl %eax, (%edi)",
     "leal 0x2003(%edi), %eax",
@@ -147,7 +149,7 @@ global_asm!(
     ".code64",
     "4: movabsq $7f, %rax",
     "jmpq *%rax",
-    "7: leaq keel_stack_top(%rip), %rsp",
+    "7: leaq keel_boot_stack_top(%rip), %rsp",
     "movl %ebp, %edi",
     "movl %esi, %esi",
     "xorl %ebp, %ebp",
@@ -179,8 +181,8 @@ fn image() -> Image {
         start: address(&raw const keel_image_start),
         code_end: address(&raw const keel_code_end),
         constants_end: address(&raw const keel_constants_end),
-        guard: address(&raw const keel_guard),
-        guard_end: address(&raw const keel_guard_end),
+        guard: address(&raw const keel_boot_guard),
+        guard_end: address(&raw const keel_boot_stack),
         end: address(&raw const ki_end),
     }
 }

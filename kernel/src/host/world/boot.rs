@@ -47,6 +47,7 @@ impl World {
         let input = BootInput {
             memory: &[PhysRegion { start: RAM_BASE, end: RAM_BASE.offset(1 << bits) }],
             reserved: &[IRQ_SLOTS],
+            reclaimed: PhysRegion::new(0, 0),
             window_top: RAM_BASE.offset(1 << bits),
             device_top: DEVICE_TOP,
             image: UserImage {
