@@ -143,13 +143,21 @@ impl Machine {
     #[inline(always)]
     fn load_bases(&mut self, store: &Store<Self>, tcb: Ref<Tcb>) {
         let words = &store[tcb].registers.words;
-        let bases = [words[FS_BASE], words[GS_BASE]];
+        let [fs, gs] = [words[FS_BASE], words[GS_BASE]];
         cpu::forget_selectors();
-        // Where there are no instructions for them, a thread can do nothing to a base but make it 0.
-        let has_instructions = self.parts.has_base_instructions;
-        if has_instructions || self.bases != [0; 2] || bases != [0; 2] {
-            cpu::load_bases(bases[0], bases[1], has_instructions);
-            self.bases = bases;
+        if self.parts.has_base_instructions {
+            cpu::load_bases(fs, gs);
+            return;
+        }
+        // Without instructions for them, a thread can do nothing to a base but make it 0.
+        let [old_fs, old_gs] = &mut self.bases;
+        if *old_fs | fs != 0 {
+            cpu::load_fs_base(fs);
+            *old_fs = fs;
+        }
+        if *old_gs | gs != 0 {
+            cpu::load_gs_base(gs);
+            *old_gs = gs;
         }
     }
 

@@ -47,16 +47,19 @@ fn kernel() -> &'static mut Kernel<Machine> {
     unsafe { HOME.kernel() }
 }
 
-/// A thread has executed a system call. Gives the TCB of the thread that runs next, as the other does.
-pub extern "C" fn syscall() -> u64 {
+/// A thread has executed a system call. Does not return, as the other does not: the way back to user level begins here,
+/// and needs nothing of what is on the stack.
+pub extern "C" fn syscall() -> ! {
     let kernel = kernel();
-    kernel.handle_syscall();
-    next(kernel, cpu::wait_for_interrupt)
+    match kernel.handle_syscall() {
+        Some(tcb) => trap::leave(tcb.address().0),
+        None => trap::leave(next(kernel, cpu::wait_for_interrupt)),
+    }
 }
 
 /// A thread has raised an exception, executed a software interrupt, or an interrupt has come while it ran: the vector, the
 /// error code of an exception, and the address of a page fault.
-pub extern "C" fn trap(vector: u64, error: u64, address: u64) -> u64 {
+pub extern "C" fn trap(vector: u64, error: u64, address: u64) -> ! {
     let kernel = kernel();
     let number = vector as u8;
     if number < vector::FIRST_FREE {
@@ -71,7 +74,7 @@ pub extern "C" fn trap(vector: u64, error: u64, address: u64) -> u64 {
         kernel.arch.note_interrupt(number);
         kernel.handle_irq();
     }
-    next(kernel, cpu::wait_for_interrupt)
+    trap::leave(next(kernel, cpu::wait_for_interrupt))
 }
 
 /// The thread has executed `int` with a vector that is nobody's: a call that does not exist.

@@ -343,20 +343,31 @@ pub fn forget_selectors() {
     }
 }
 
-/// Sets the bases of fs and gs, which are canonical.
+/// Sets the bases of fs and gs, which are canonical, on a processor with instructions for them.
 #[inline(always)]
-pub fn load_bases(fs: u64, gs: u64, has_instructions: bool) {
+pub fn load_bases(fs: u64, gs: u64) {
     #[cfg(target_os = "none")]
-    if has_instructions {
-        // SAFETY: the kernel uses neither (5).
-        unsafe {
-            asm!("wrfsbase {}", "wrgsbase {}", in(reg) fs, in(reg) gs, options(nostack, preserves_flags));
-        }
-        return;
+    // SAFETY: the kernel uses neither (5).
+    unsafe {
+        asm!("wrfsbase {}", "wrgsbase {}", in(reg) fs, in(reg) gs, options(nostack, preserves_flags));
     }
-    let _ = has_instructions;
-    write_msr(msr::FS_BASE, fs);
-    write_msr(msr::GS_BASE, gs);
+    #[cfg(not(target_os = "none"))]
+    {
+        load_fs_base(fs);
+        load_gs_base(gs);
+    }
+}
+
+/// Sets the base of fs, which is canonical, on any processor.
+#[inline(always)]
+pub fn load_fs_base(base: u64) {
+    write_msr(msr::FS_BASE, base);
+}
+
+/// Sets the base of gs, which is canonical, on any processor.
+#[inline(always)]
+pub fn load_gs_base(base: u64) {
+    write_msr(msr::GS_BASE, base);
 }
 
 /// The state components that XSAVE saves: x87 and SSE.

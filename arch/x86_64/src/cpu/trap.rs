@@ -5,8 +5,8 @@
 //! A thread's TCB begins with its saved registers ([`crate::registers`]). While it runs, the processor's stack for traps
 //! ends there, behind the words that the processor itself pushes, so that a trap stores each register once, where it
 //! stays; the instruction `syscall`, which pushes nothing, gets the same from a few instructions more. Then the kernel's
-//! stack is taken and Rust called. Rust answers with the TCB of the thread that runs next, and the way back loads from
-//! there: by `sysret` if that thread has come by `syscall`, which costs it rcx and r11, else by `iret`.
+//! stack is taken and Rust called. Rust ends with a jump to the way back, which loads from the TCB of the thread that runs
+//! next: by `sysret` if that thread has come by `syscall`, which costs it rcx and r11, else by `iret`.
 //!
 //! Vectors have stubs of one size, which push what the processor has not: an error code of 0, and the vector.
 //!
@@ -113,7 +113,7 @@ global_asm!(
     "mov [rsp + {end_rax} + 8 * 14], r15",
     "lea rsp, [rip + keel_stack_top]",
     "call {syscall}",
-    // The way back, with the thread's address in rax.
+    // The way back, with the thread's address in rax: where the functions called above end.
     ".globl keel_exit",
     "keel_exit:",
     "lea rcx, [rax + 8 * {trap_end}]",
@@ -182,7 +182,6 @@ global_asm!(
     "push 2",
     "popfq",
     "call {trap}",
-    "jmp keel_exit",
     // From the kernel: an interrupt is noted, and no other one comes.
     "5:",
     "cmp qword ptr [rsp], {first_free}",
@@ -288,7 +287,8 @@ pub fn install_calls(features: Features) {
     write_msr(msr::CALL_TARGET, target.addr() as u64);
 }
 
-/// Leaves the kernel for the first time.
+/// Leaves the kernel.
+#[inline(always)]
 pub fn leave(tcb: u64) -> ! {
     // SAFETY: `tcb` is that of a live thread, chosen by the kernel, and is loaded; the way back needs no stack.
     unsafe {
