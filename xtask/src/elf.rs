@@ -120,11 +120,20 @@ impl<'a> Executable<'a> {
         self.header.e_entry(LE)
     }
 
-    /// How much memory it takes, from the lowest to the highest address, zeroed parts included.
-    pub(crate) fn resident_bytes(&self) -> u64 {
-        let start = self.segments.iter().map(|segment| segment.p_vaddr(LE)).min();
-        let end = self.segments.iter().map(|segment| segment.p_vaddr(LE) + segment.p_memsz(LE)).max();
-        end.zip(start).map_or(0, |(end, start)| end - start)
+    /// How much memory this kernel keeps, by the holes that it has left in what it gave away: from where it was loaded, at
+    /// a multiple of 2 MiB, to somewhere in its pool of tables, which is the last part of it.
+    pub(crate) fn kept_bytes(&self, holes: &[Range<u64>]) -> Option<u64> {
+        const ALIGNMENT: u64 = 2 << 20;
+        let start = self.symbol("keel_image_start")?;
+        let (least, most) = (self.symbol("keel_tables")? - start, self.symbol("ki_end")? - start);
+        let kept = |hole: &Range<u64>| hole.end.checked_sub(hole.start.next_multiple_of(ALIGNMENT));
+        holes.iter().filter_map(kept).find(|kept| (least..most).contains(kept))
+    }
+
+    /// The address of a symbol.
+    fn symbol(&self, name: &str) -> Option<u64> {
+        let file = object::File::parse(self.data).ok()?;
+        file.symbols().find(|symbol| symbol.name() == Ok(name)).map(|symbol| symbol.address())
     }
 
     /// The bytes in memory from the lowest to the highest loaded physical address, without the zeroed end.

@@ -25,6 +25,7 @@ keel::root_task!(main);
 
 fn main(root: &mut Root) -> keel::Result {
     println!("bench free-bytes {}", root.resources.memory.free_bytes());
+    report_holes(root);
     root.resources.authority.sched_control.configure(SCHED_CONTEXT, pair::BUDGET)?;
     TCB.set_priority(TCB, pair::PRIORITY)?;
     window::start_counter();
@@ -35,4 +36,15 @@ fn main(root: &mut Root) -> keel::Result {
     mach::measure(&mut server)?;
     window::end_groups();
     Ok(())
+}
+
+/// Says which parts of memory the kernel has not given out: what it keeps itself, and what became the root task.
+fn report_holes(root: &Root) {
+    let memory = || root.boot.untypeds().iter().filter(|untyped| untyped.is_device == 0);
+    for (one, next) in memory().zip(memory().skip(1)) {
+        let end = one.paddr + (1 << one.size_bits);
+        if end != next.paddr {
+            println!("bench hole {end} {}", next.paddr);
+        }
+    }
 }

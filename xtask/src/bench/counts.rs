@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::ops::Range;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Map, Value, json};
@@ -52,6 +53,8 @@ pub(crate) struct Counts {
     pub(crate) image_bytes: u64,
     /// Memory that is left to the root task.
     pub(crate) free_bytes: u64,
+    /// Parts of memory that nobody was given.
+    pub(crate) holes: Vec<Range<u64>>,
     /// How often each instruction of a profiled operation was executed, by address.
     pub(crate) instructions: BTreeMap<u64, u64>,
 }
@@ -100,6 +103,7 @@ impl Counts {
             let number = |word: &str| word.parse::<u64>().with_context(problem);
             match line.split(' ').collect::<Vec<_>>()[..] {
                 ["free-bytes", bytes] => counts.free_bytes = number(bytes)?,
+                ["hole", start, end] => counts.holes.push(number(start)?..number(end)?),
                 [group, window, windows, name, total, min, max] => counts.operations.push(Operation {
                     name: name.to_owned(),
                     group: number(group)? as usize,
@@ -214,13 +218,13 @@ impl Counts {
 mod tests {
     use super::*;
 
-    const CONSOLE: &str = "bench free-bytes 4096\r\nbench 0 0 2 call 220 220 221\r\nbench 0 1 2 back 300 300 \
+    const CONSOLE: &str = "bench free-bytes 4096\r\nbench hole 8192 12288\r\nbench 0 0 2 call 220 220 221\r\nbench 0 1 2 back 300 300 \
                            300\r\nkeel: success\r\n";
 
     #[test]
     fn the_console_is_read() {
         let counts = Counts::parse(CONSOLE).unwrap();
-        assert_eq!(counts.free_bytes, 4096);
+        assert_eq!((counts.free_bytes, counts.holes.first()), (4096, Some(&(8192..12288))));
         assert_eq!((counts.find("call").unwrap().max, counts.find("back").unwrap().window), (221, 1));
         assert!(counts.find("other").unwrap_err().to_string().contains("call, back"));
         assert!(Counts::parse("keel: success").is_err());
