@@ -62,7 +62,7 @@ enum Refinement {
 /// Of time that is divided, what the small systems get, in hundredths; random runs get the rest.
 const EXPLORED: u32 = 90;
 /// How many kinds of random runs there are.
-const KINDS: usize = 6;
+const KINDS: usize = 9;
 
 /// How random runs go.
 #[derive(Clone, Copy, PartialEq, Eq)]
