@@ -126,8 +126,11 @@ impl<'a> Executable<'a> {
         const ALIGNMENT: u64 = 2 << 20;
         let start = self.symbol("keel_image_start")?;
         let (least, most) = (self.symbol("keel_tables")? - start, self.symbol("ki_end")? - start);
-        let kept = |hole: &Range<u64>| hole.end.checked_sub(hole.start.next_multiple_of(ALIGNMENT));
-        holes.iter().filter_map(kept).find(|kept| (least..most).contains(kept))
+        let kept = |hole: &Range<u64>| {
+            let base = hole.end.checked_sub(least)? / ALIGNMENT * ALIGNMENT;
+            (base >= hole.start).then_some(hole.end - base)
+        };
+        holes.iter().filter_map(kept).find(|&kept| kept < most)
     }
 
     /// The address of a symbol.

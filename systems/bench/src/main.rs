@@ -41,10 +41,11 @@ fn main(root: &mut Root) -> keel::Result {
 /// Says which parts of memory the kernel has not given out: what it keeps itself, and what became the root task.
 fn report_holes(root: &Root) {
     let memory = || root.boot.untypeds().iter().filter(|untyped| untyped.is_device == 0);
-    for (one, next) in memory().zip(memory().skip(1)) {
-        let end = one.paddr + (1 << one.size_bits);
-        if end != next.paddr {
-            println!("bench hole {end} {}", next.paddr);
+    let mut end = 0;
+    for untyped in memory() {
+        if end != untyped.paddr {
+            println!("bench hole {end} {}", untyped.paddr);
         }
+        end = untyped.paddr + (1 << untyped.size_bits);
     }
 }
