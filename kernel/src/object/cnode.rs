@@ -107,9 +107,12 @@ impl<A: Arch> Kernel<A> {
                 operation_is::<{ label::CNODE_ROTATE }>();
                 self.decode_rotate(message, target)
             }
+            label::CNODE_MOVE | label::CNODE_MUTATE => {
+                operation_is::<{ label::CNODE_MOVE }>();
+                self.decode_copy_or_move(message, target)
+            }
             _ => {
                 operation_is::<{ label::CNODE_COPY }>();
-                operation_is::<{ label::CNODE_MOVE }>();
                 self.decode_copy_or_move(message, target)
             }
         }
