@@ -18,13 +18,13 @@
 //! - **V3** No cached translation is tagged with a number that stands for nothing: whoever takes a root out of its
 //!   place has the machine forget it before the number is given out again.
 //! - **V4** ASID 0 stands for nothing, ever.
-//! - **V5** What is alive and what stands for a root, by V1, also has its bit: the lowest without is found at once.
+//! - **V5** A pool has its bit exactly while it is alive, a group of places exactly while none of them is free.
 //!
 //! On some machines roots are page tables like others until they are assigned an identifier
 //! ([`Arch::TABLES_ARE_ROOTS`]). Assigning then turns the table's capability, of which there is one because unmapped
 //! tables have no copies, into that of a root; so behind this module there is one kind of root.
 //!
-//! Bound: finding a free number looks at two or eight words of bits. Deletion of a pool is one step: its 512 roots are
+//! Bound: finding a free number looks at two words of bits, or at 64 places. Deletion of a pool is one step: its 512 roots are
 //! cut off by forgetting the pool, and the machine forgets all cached translations rather than some.
 
 use super::{Table, bits};
@@ -42,6 +42,9 @@ use keel_bounds::{at_most, fact, only_unless, operation, operation_is};
 
 /// Identifiers in a pool.
 pub const POOL_ENTRIES: usize = 512;
+
+/// Places that are searched for a free one; which groups of them have one is known.
+const GROUP: usize = POOL_ENTRIES / u8::BITS as usize;
 
 /// The most pools that a machine can have: with them an [`Asid`] just holds all identifiers.
 pub const MAX_POOLS: usize = 128;
@@ -65,8 +68,8 @@ pub struct AsidPools<A: Arch> {
     pools: [Option<Ref<AsidPool>>; MAX_POOLS],
     /// A bit for each pool that is alive.
     alive: [u64; MAX_POOLS / 64],
-    /// For each pool a bit for each identifier that stands for a root.
-    assigned: [[u64; POOL_ENTRIES / 64]; MAX_POOLS],
+    /// For each pool a bit for each [`GROUP`] of places in which none is free.
+    full: [u8; MAX_POOLS],
     /// The machine, which says how many numbers there are.
     machine: PhantomData<fn() -> A>,
 }
@@ -79,7 +82,7 @@ impl<A: Arch> AsidPools<A> {
         Self {
             pools: [None; MAX_POOLS],
             alive: [0; MAX_POOLS / 64],
-            assigned: [[0; POOL_ENTRIES / 64]; MAX_POOLS],
+            full: [0; MAX_POOLS],
             machine: PhantomData,
         }
     }
@@ -92,50 +95,39 @@ impl<A: Arch> AsidPools<A> {
 
     /// The first identifier of the lowest pool that does not exist.
     fn first_free(&self) -> Option<Asid> {
-        let free = first_clear(&self.alive, 0).filter(|&free| free < A::ASID_POOLS)?;
-        Some((free * POOL_ENTRIES) as Asid)
+        let mut rounds = at_most!(MAX_POOLS / 64);
+        for (index, alive) in self.alive.iter().enumerate() {
+            rounds.count();
+            if *alive != u64::MAX {
+                let free = index * 64 + alive.trailing_ones() as usize;
+                return (free < A::ASID_POOLS).then_some((free * POOL_ENTRIES) as Asid);
+            }
+        }
+        None
     }
 
-    /// The lowest identifier of the pool that begins with `base` that stands for nothing and may stand for something.
-    fn first_unassigned(&self, base: Asid) -> Option<Asid> {
-        // V4.
-        let never = u64::from(base == 0);
-        let free = first_clear(&self.assigned[number(base)], never)?;
-        Some(base | free as Asid)
+    /// The lowest group of the pool that begins with `base` in which a place is free, by its first place.
+    const fn open_group(&self, base: Asid) -> Option<usize> {
+        let group = self.full[number(base)].trailing_ones() as usize;
+        if group < POOL_ENTRIES / GROUP { Some(group * GROUP) } else { None }
+    }
+
+    /// Notes whether the group of `asid` has no free place.
+    const fn set_full(&mut self, asid: Asid, full: bool) {
+        let bit = 1 << (index(asid) / GROUP);
+        let groups = &mut self.full[number(asid)];
+        *groups = if full { *groups | bit } else { *groups & !bit };
     }
 
     /// Makes `pool`, of which all places are free, the one that begins with identifier `base`.
     pub(crate) fn set(&mut self, base: Asid, pool: Option<Ref<AsidPool>>) {
         let number = number(base);
         self.pools[number] = pool;
-        self.assigned[number] = [0; POOL_ENTRIES / 64];
-        set_bit(&mut self.alive, number, pool.is_some());
-    }
-
-    /// Notes whether `asid` stands for a root.
-    fn set_assigned(&mut self, asid: Asid, assigned: bool) {
-        set_bit(&mut self.assigned[number(asid)], index(asid), assigned);
-    }
-}
-
-/// The lowest bit that is clear, where those of `taken` count as set in the first word.
-fn first_clear(words: &[u64], mut taken: u64) -> Option<usize> {
-    let mut rounds = at_most!(POOL_ENTRIES / 64);
-    for (index, word) in words.iter().enumerate() {
-        rounds.count();
-        let word = word | core::mem::take(&mut taken);
-        if word != u64::MAX {
-            return Some(index * 64 + word.trailing_ones() as usize);
+        self.full[number] = 0;
+        if let Some(alive) = self.alive.get_mut(number / 64) {
+            let bit = 1 << (number % 64);
+            *alive = if pool.is_some() { *alive | bit } else { *alive & !bit };
         }
-    }
-    None
-}
-
-/// Sets or clears a bit; nothing happens where there is none with this number.
-fn set_bit(words: &mut [u64], number: usize, value: bool) {
-    if let Some(word) = words.get_mut(number / 64) {
-        let bit = 1 << (number % 64);
-        *word = if value { *word | bit } else { *word & !bit };
     }
 }
 
@@ -213,8 +205,27 @@ impl<A: Arch> Kernel<A> {
             Some(other) if other != pool => return Err(Error::InvalidCapability(0)),
             Some(_) => {}
         }
-        let asid = self.asid_pools.first_unassigned(base).ok_or(Error::DeleteFirst)?;
+        let asid = self.free_asid(pool, base).ok_or(Error::DeleteFirst)?;
         Ok(Invocation::Assign { pool, slot, space: VSpaceCap { root, asid } })
+    }
+
+    /// The lowest free identifier of the pool.
+    fn free_asid(&self, pool: Ref<AsidPool>, base: Asid) -> Option<Asid> {
+        self.free_in_group(pool, base, self.asid_pools.open_group(base)?)
+    }
+
+    /// The lowest free identifier of the pool among those of the group that begins at place `first`.
+    fn free_in_group(&self, pool: Ref<AsidPool>, base: Asid, first: usize) -> Option<Asid> {
+        // V4: place 0 of pool 0 is not free, though it stands for nothing.
+        let never = usize::from(base == 0 && first == 0);
+        let mut rounds = at_most!(GROUP);
+        let is_free = |root: &Option<_>| {
+            rounds.count();
+            root.is_none()
+        };
+        let mut places = self.store[pool].roots.iter().skip(first + never).take(GROUP - never);
+        let free = places.position(is_free)?;
+        Some(base | (first + never + free) as Asid)
     }
 
     /// Performs an operation on identifiers.
@@ -242,7 +253,10 @@ impl<A: Arch> Kernel<A> {
     /// Makes the identifier of `space`, which is of `pool`, stand for its root.
     pub(crate) fn assign(&mut self, pool: Ref<AsidPool>, space: VSpaceCap) {
         self.store[pool].roots[index(space.asid)] = Some(space.root);
-        self.asid_pools.set_assigned(space.asid, true);
+        let (base, group) = (space.asid - index(space.asid) as Asid, index(space.asid) / GROUP * GROUP);
+        if self.free_in_group(pool, base, group).is_none() {
+            self.asid_pools.set_full(space.asid, true);
+        }
         self.arch.initialise_root(&mut self.store, space.root);
     }
 
@@ -294,7 +308,7 @@ impl<A: Arch> Kernel<A> {
             let place = &mut self.store[pool].roots[index(space.asid)];
             if *place == Some(space.root) {
                 *place = None;
-                self.asid_pools.set_assigned(space.asid, false);
+                self.asid_pools.set_full(space.asid, false);
                 self.arch.forget_spaces(space.asid..=space.asid);
             }
         }

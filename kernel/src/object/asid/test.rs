@@ -123,12 +123,21 @@ fn a_pool_ends_with_delete_first() {
     let mut world = World::new();
     world.check_each_entry(false);
     // All of the first pool but 0 and the root task's 1.
-    for asid in 2..POOL_ENTRIES as Asid {
-        let next = space(&mut world);
-        assert_eq!(self::asid(&world, next), asid);
+    let spaces: Vec<_> = (2..POOL_ENTRIES).map(|_| space(&mut world)).collect();
+    for (expected, &space) in (2..).zip(&spaces) {
+        assert_eq!(asid(&world, space), expected);
     }
     let last = world.make(object::VSPACE, 0);
     assert_eq!(assign(&mut world, slot::INIT_ASID_POOL, last), plain(ErrorCode::DeleteFirst));
+    world.check();
+    // One that ends in the middle leaves the lowest free one.
+    for ends in [400, 100] {
+        world.delete(spaces[ends - 2]);
+    }
+    assert_eq!(assign(&mut world, slot::INIT_ASID_POOL, last), done());
+    assert_eq!(asid(&world, last), 100);
+    let next = space(&mut world);
+    assert_eq!(asid(&world, next), 400);
     world.check();
     world.delete(slot::INIT_ASID_POOL);
     world.check();
