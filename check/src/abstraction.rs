@@ -13,7 +13,7 @@ pub use inside::Inside;
 
 use keel_abi::timing::DOMAINS;
 use keel_kernel::Kernel;
-use keel_kernel::cap::{Cap, Rights as KernelRights, VmRights};
+use keel_kernel::cap::{Cap, Rights as KernelRights, VmRights, ZombieKind};
 use keel_kernel::cdt::{self, Flags};
 use keel_kernel::cspace::Slot as KernelSlot;
 use keel_kernel::error::LookupFailure as KernelFailure;
@@ -38,19 +38,17 @@ use keel_spec::system::refill::{Budget, Refill};
 use keel_spec::system::registers::Registers;
 use keel_spec::system::schedule::{Decision, Queues};
 use keel_spec::system::time::Clock;
-use keel_spec::system::{Activity, Context, Endpoint, NotCovered, Notification, Sending, System, Thread};
+use keel_spec::system::{
+    Activity, Cancelling, Context, Endpoint, NotCovered, Notification, Sending, System, Thread,
+};
 use std::collections::BTreeMap;
 
 /// Words of an IPC buffer.
 const BUFFER_WORDS: u64 = 128;
 
-/// The state of the specification that the kernel is in. None while something is being taken apart or cancelled: the
-/// specification's operations are never seen half done.
+/// The state of the specification that the kernel is in, also in the middle of a long operation.
 pub fn abstraction(kernel: &mut Kernel<Host>) -> Result<System, NotCovered> {
     let survey = Survey::of(kernel);
-    if survey.tcbs.iter().any(|tcb| kernel.store[*tcb].cancelling.endpoint.is_some()) {
-        return Err(NotCovered("states in which sends are being cancelled"));
-    }
     let mut system = System {
         x: Concrete::default(),
         authority: Concrete::nothing(),
@@ -61,6 +59,8 @@ pub fn abstraction(kernel: &mut Kernel<Host>) -> Result<System, NotCovered> {
         memory: BTreeMap::new(),
         spaces: BTreeMap::new(),
         pools: BTreeMap::new(),
+        is_debug: cfg!(debug_assertions),
+        patience: None,
         paging: spaces::PAGING,
         interrupts: interrupts(kernel),
         ram: RAM_BASE.0..RAM_BASE.0 + (1 << RAM_BITS),
@@ -89,7 +89,9 @@ fn object<T>(object: Ref<T>) -> Object {
 // --- capabilities ------------------------------------------------------------------------------------------------------
 
 fn capabilities(kernel: &mut Kernel<Host>, survey: &Survey, system: &mut System) -> Result<(), NotCovered> {
-    let (parents, names) = (parents(kernel, survey), names(kernel, survey));
+    let names = names(kernel, survey);
+    let order = order(kernel, survey);
+    let parents = parents(kernel, &order);
     for &place in &survey.slots {
         let raw = kernel.store[place];
         let slot = names[&place];
@@ -104,12 +106,13 @@ fn capabilities(kernel: &mut Kernel<Host>, survey: &Survey, system: &mut System)
         let is_original = [Flags::ORIGINAL, Flags::BADGED_ORIGINAL].contains(&raw.node.flags());
         x.put(&mut s.original, &slot, is_original);
         x.put(&mut s.parent, &slot, parents.get(&place).map_or_else(Slot::default, |parent| names[parent]));
-        x.set(&mut s.live, &named, cap.kind);
+        x.set(&mut s.live, &named, kind_of_object(raw.cap()).unwrap_or(cap.kind));
         x.set(&mut s.holder, &named, slot);
         let (start, bytes) = extent::<Host>(raw.cap()).unwrap_or((PhysAddr(0), 0));
         x.set(&mut s.start, &named, start.0);
         x.set(&mut s.bytes, &named, bytes);
     }
+    system.x.prefer(order.iter().map(|place| names[place]).collect());
     for &reply in &survey.replies {
         if let Some(caller) = kernel.store[reply].tcb
             && kernel.store[caller].state == ThreadState::BlockedOnReply
@@ -145,7 +148,10 @@ fn cap(x: &Concrete, cap: Cap) -> Result<authority::Cap<Concrete>, NotCovered> {
         Cap::AsidControl => all(Kind::Authority, Object::Asids),
         Cap::IrqControl => all(Kind::IrqControl, Object::IrqControl),
         Cap::IrqHandler(irq) => all(Kind::IrqHandler, Object::Irq(u64::from(irq.0))),
-        Cap::Zombie(_) => return Err(NotCovered("states in which something is being taken apart")),
+        Cap::Zombie(c) => {
+            let dying: Ref<Tcb> = Ref::at(c.object).expect("not the null address");
+            (Kind::Zombie, object(dying), 0, Rights::default(), 0)
+        }
         Cap::Frame(c) => (Kind::Frame, Object::At(c.base.0), mapping(c.mapping), vm_rights(c.rights), 0),
         Cap::Table(c) => (Kind::Table, object(c.table), mapping(c.mapping), Rights::ALL, 0),
         Cap::VSpace(c) => (Kind::VSpace, object(c.root), u64::from(c.asid), Rights::ALL, 0),
@@ -194,27 +200,35 @@ fn names(kernel: &mut Kernel<Host>, survey: &Survey) -> BTreeMap<Ref<KernelSlot>
     survey.slots.iter().map(|slot| (*slot, name(slot))).collect()
 }
 
-/// The parent of each capability, from the list in which the tree is kept (D2): what is below a capability stands
-/// directly behind it.
-fn parents(kernel: &Kernel<Host>, survey: &Survey) -> BTreeMap<Ref<KernelSlot>, Ref<KernelSlot>> {
-    let mut parents = BTreeMap::new();
+/// The kind of what a zombie names.
+const fn kind_of_object(cap: Cap) -> Option<Kind> {
+    let Cap::Zombie(zombie) = cap else { return None };
+    Some(match zombie.kind {
+        ZombieKind::Tcb => Kind::Tcb,
+        ZombieKind::CNode { .. } => Kind::CNode,
+        ZombieKind::Endpoint => Kind::Endpoint,
+        ZombieKind::Notification => Kind::Notification,
+    })
+}
+
+/// All capabilities in the order of the list in which the tree is kept.
+fn order(kernel: &Kernel<Host>, survey: &Survey) -> Vec<Ref<KernelSlot>> {
     let firsts = survey.slots.iter().filter(|slot| kernel.store[**slot].node.prev().is_none());
-    for &first in firsts {
-        let mut line: Vec<Ref<KernelSlot>> = Vec::new();
-        let mut next = Some(first);
-        while let Some(slot) = next {
-            while line
-                .last()
-                .is_some_and(|up| !cdt::is_parent::<Host>(&kernel.store[*up], &kernel.store[slot]))
-            {
-                line.pop();
-            }
-            if let Some(&parent) = line.last() {
-                parents.insert(slot, parent);
-            }
-            line.push(slot);
-            next = kernel.store[slot].node.next();
+    let behind = |slot: &Ref<KernelSlot>| kernel.store[*slot].node.next();
+    firsts.flat_map(|first| std::iter::successors(Some(*first), behind)).collect()
+}
+
+/// The parent of each capability, from that order (D2): what is below a capability stands directly behind it.
+fn parents(kernel: &Kernel<Host>, order: &[Ref<KernelSlot>]) -> BTreeMap<Ref<KernelSlot>, Ref<KernelSlot>> {
+    let (mut parents, mut line) = (BTreeMap::new(), Vec::<Ref<KernelSlot>>::new());
+    for &slot in order {
+        let is_parent =
+            |up: &Ref<KernelSlot>| cdt::is_parent::<Host>(&kernel.store[*up], &kernel.store[slot]);
+        while line.pop_if(|up| !is_parent(up)).is_some() {}
+        if let Some(&parent) = line.last() {
+            parents.insert(slot, parent);
         }
+        line.push(slot);
     }
     parents
 }
@@ -251,6 +265,13 @@ fn threads(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) {
             registers: Registers(std::array::from_fn(|place| words[place])),
             repeats: thread.state == ThreadState::Restart,
             fault: fault(&thread.fault),
+            name: thread.name.iter().copied().take_while(|byte| *byte != 0).collect(),
+            cancelled: thread
+                .cancelling
+                .endpoint
+                .filter(|_| thread.cancelling.is_finished)
+                .map(|endpoint| (object(endpoint), thread.cancelling.badge)),
+            replacing: thread.replacing.map(object),
             flags: thread.flags,
             buffer: thread.ipc_buffer,
             context: thread.sched_context.map(object),
@@ -292,11 +313,24 @@ fn fault(fault: &KernelFault) -> Option<Fault> {
     })
 }
 
+/// What `canceller` is in the middle of at an endpoint where these wait.
+fn cancelling(kernel: &Kernel<Host>, canceller: Ref<Tcb>, queue: &[Ref<Tcb>]) -> Cancelling {
+    let begun = &kernel.store[canceller].cancelling;
+    let is_meant = |tcb: &&Ref<Tcb>| {
+        let Tcb { state, sending, .. } = &kernel.store[**tcb];
+        *state == ThreadState::BlockedOnSend && sending.badge == begun.badge && sending.since < begun.before
+    };
+    let left = queue.iter().filter(is_meant).map(|tcb| object(*tcb)).collect();
+    Cancelling { canceller: object(canceller), badge: begun.badge, left }
+}
+
 fn others(kernel: &Kernel<Host>, survey: &Survey, system: &mut System) -> Result<(), NotCovered> {
     let names = |queue: Vec<Ref<Tcb>>| -> Vec<Object> { queue.into_iter().map(object).collect() };
     for &endpoint in &survey.endpoints {
-        let queue = names(tree(&kernel.store, kernel.store[endpoint].queue()));
-        system.endpoints.insert(object(endpoint), Endpoint { queue });
+        let queue = tree(&kernel.store, kernel.store[endpoint].queue());
+        let cancelling =
+            kernel.store[endpoint].canceller.map(|canceller| cancelling(kernel, canceller, &queue));
+        system.endpoints.insert(object(endpoint), Endpoint { queue: names(queue), cancelling });
     }
     for &notification in &survey.notifications {
         let state = &kernel.store[notification];

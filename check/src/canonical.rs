@@ -18,10 +18,10 @@ use crate::abstraction::Inside;
 use crate::lockstep::Lockstep;
 use keel_abi::aarch64::registers::{CAPABILITY, MESSAGE_INFO, REPLY, SEND_DESTINATION, SYSCALL_NUMBER};
 use keel_abi::message::{MessageInfo, ipc_buffer};
-use keel_spec::algebra::{Algebra, Kind};
+use keel_spec::algebra::{Algebra, Kind, Rights};
 use keel_spec::concrete::{Object, Slot};
 use keel_spec::system::map::Mapped;
-use keel_spec::system::{Activity, System};
+use keel_spec::system::{Activity, Cancelling, System};
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -108,7 +108,10 @@ impl State<'_> {
     /// What can be said of a capability without naming anything.
     fn looks(&self, slot: &Slot) -> (Kind, u64, u8, u64, bool, u64) {
         let (x, s) = (&self.system.x, &self.system.authority);
-        let cap = self.system.cap(slot);
+        let mut cap = self.system.cap(slot);
+        if cap.kind == Kind::Zombie {
+            (cap.data, cap.rights) = (0, Rights::default());
+        }
         (
             cap.kind,
             cap.data,
@@ -197,6 +200,11 @@ impl State<'_> {
             }
             if let Some(endpoint) = system.endpoints.get(&object) {
                 writer.objects(&endpoint.queue);
+                if let Some(Cancelling { canceller, badge, left }) = &endpoint.cancelling {
+                    writer.object(*canceller);
+                    writer.number(*badge);
+                    writer.objects(left);
+                }
             }
             if let Some(notification) = system.notifications.get(&object) {
                 writer.words.extend(notification.word.map_or([0, 0], |word| [1, word]));
@@ -252,6 +260,7 @@ impl State<'_> {
         writer.words.extend([activity, sending.badge, sending.rights.0.into(), sending.is_call.into()]);
         writer.maybe(reply);
         writer.words.extend([thread.priority.into(), thread.max_controlled_priority.into(), thread.buffer]);
+        writer.maybe(thread.replacing);
         writer.maybe(thread.context);
         writer.maybe(thread.notification);
         if !self.inside.sets_registers.contains(&name) {

@@ -132,7 +132,7 @@ pub fn steps(small: Small) -> Vec<Step> {
             let (address, status) = (0x1000, 0x9200_0007);
             steps.push(Step::Fault(Fault::VirtualMemory { address, is_fetch: false, status }));
         }
-        Small::Interrupts => {
+        Small::Interrupts | Small::Halves | Small::Cancelling => {
             let in_the_middle: Vec<Step> = steps.iter().filter_map(interrupted).collect();
             steps.extend(in_the_middle);
             steps.extend(IRQS.map(Step::Interrupt));
@@ -145,7 +145,13 @@ pub fn steps(small: Small) -> Vec<Step> {
 
 /// The same with an interrupt at its first preemption point, for what can be preempted.
 fn interrupted(step: &Step) -> Option<Step> {
-    let long = [label::CNODE_DELETE, label::CNODE_REVOKE, label::IRQ_SET_IRQ_HANDLER, label::UNTYPED_RETYPE];
+    let long = [
+        label::CNODE_DELETE,
+        label::CNODE_REVOKE,
+        label::CNODE_CANCEL_BADGED_SENDS,
+        label::IRQ_SET_IRQ_HANDLER,
+        label::UNTYPED_RETYPE,
+    ];
     match step {
         Step::Call(op) if long.contains(&op.label) => Some(Step::Interrupted(op.clone(), 1, IRQS[0])),
         _ => None,
@@ -278,6 +284,9 @@ fn ops(small: Small) -> Vec<Op> {
             for irq in IRQS {
                 let words = [irq.into(), spare, DEPTH];
                 ops.push(Op::invoke(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &words, &[root]));
+                let words = [irq.into(), 1, spare, DEPTH];
+                let get = arch_label::IRQ_ISSUE_IRQ_HANDLER_TRIGGER;
+                ops.push(Op::invoke(slot::IRQ_CONTROL, get, &words, &[root]));
             }
             for cap in [notification, other] {
                 ops.push(Op::plain(syscall::WAIT, cap, 0));
@@ -323,6 +332,52 @@ fn ops(small: Small) -> Vec<Op> {
             for at in [endpoint, reply] {
                 ops.push(cnode(label::CNODE_DELETE, &[at, DEPTH]));
             }
+            ops.push(Op::plain(syscall::YIELD, 0, 0));
+        }
+        Small::Halves => {
+            let [memory, first, spare, notification] = slots[..] else { unreachable!("four slots") };
+            // The slots of the first CNode, of the one in its last slot, and of the one in the last slot of that.
+            for (place, depth) in [(0, 1), (1, 1), (2, 2), (3, 2), (6, 3), (7, 3)] {
+                for from in [first, spare] {
+                    ops.push(Op::invoke(first, label::CNODE_MOVE, &[place, depth, from, DEPTH], &[root]));
+                }
+                ops.push(Op::invoke(first, label::CNODE_COPY, &[place, depth, first, DEPTH, 15], &[root]));
+                ops.push(Op::invoke(root, label::CNODE_MOVE, &[spare, DEPTH, place, depth], &[first]));
+                ops.push(Op::invoke(first, label::CNODE_DELETE, &[place, depth], &[]));
+            }
+            ops.push(cnode(label::CNODE_DELETE, &[first, DEPTH]));
+            ops.push(cnode(label::CNODE_COPY, &[spare, DEPTH, first, DEPTH, 15]));
+            ops.push(cnode(label::CNODE_MOVE, &[first, DEPTH, spare, DEPTH]));
+            let words = [object::ENDPOINT, 0, 0, 0, spare, 1];
+            ops.push(Op::invoke(memory, label::UNTYPED_RETYPE, &words, &[root]));
+            ops.push(cnode(label::CNODE_DELETE, &[spare, DEPTH]));
+            ops.push(cnode(label::CNODE_REVOKE, &[memory, DEPTH]));
+            ops.push(Op::plain(syscall::WAIT, notification, 0));
+        }
+        Small::Cancelling => {
+            let [endpoint, badged, notification, first, last, reply] = slots[..] else {
+                unreachable!("six slots")
+            };
+            ops.push(cnode(label::CNODE_CANCEL_BADGED_SENDS, &[badged, DEPTH]));
+            ops.push(cnode(label::CNODE_REVOKE, &[endpoint, DEPTH]));
+            for at in [endpoint, badged, first] {
+                ops.push(cnode(label::CNODE_DELETE, &[at, DEPTH]));
+            }
+            for number in [syscall::RECV, syscall::NB_RECV] {
+                ops.push(Op::plain(number, endpoint, reply));
+            }
+            for number in [syscall::SEND, syscall::NB_SEND, syscall::CALL] {
+                ops.push(Op { words: vec![1], ..Op::plain(number, badged, 0) });
+            }
+            for thread in [first, last] {
+                for priority in [199, 201] {
+                    ops.push(Op::invoke(thread, label::TCB_SET_PRIORITY, &[priority], &[slot::INIT_TCB]));
+                }
+                ops.push(Op::invoke(thread, label::TCB_SUSPEND, &[], &[]));
+                ops.push(Op::invoke(thread, label::TCB_RESUME, &[], &[]));
+            }
+            ops.push(Op::invoke(slot::INIT_TCB, label::TCB_WRITE_REGISTERS, &[0, 1, 0x9000], &[]));
+            ops.push(Op::plain(syscall::WAIT, notification, 0));
             ops.push(Op::plain(syscall::YIELD, 0, 0));
         }
         Small::Spaces => {

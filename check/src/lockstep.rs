@@ -2,9 +2,9 @@
 
 //! Kernel and specification side by side: the same operation on both, then the states are compared.
 //!
-//! A system call is one step of the specification. The kernel may be interrupted in the middle of one and have it
-//! repeated; it is compared when the call is complete. A thread whose waiting was cancelled makes its system call again
-//! by itself, which is an operation like any other.
+//! Each entry to the kernel is one of the specification. If the kernel is interrupted in the middle of a system call, so is
+//! the specification, between two units of the call, and that state is compared too. The thread then makes its call
+//! again by itself, as does one whose waiting was cancelled.
 
 use crate::abstraction::{Inside, abstraction};
 use crate::script::{Op, Step};
@@ -45,17 +45,8 @@ const LONGEST_WAIT: u64 = 1 << 32;
 struct Interrupt {
     /// When it came.
     now: u64,
-    /// What it was.
-    what: What,
-}
-
-/// What an interrupt does.
-#[derive(Clone, Copy, Debug)]
-enum What {
-    /// Ends a system call in the middle.
-    Preemption,
-    /// Enters the kernel from user level: that of a device, or the timer's, or one that was gone when the kernel looked.
-    Entry(Option<u64>),
+    /// The device that it was of. None: the timer's, or one that was gone when the kernel looked.
+    device: Option<u64>,
 }
 
 /// What a run has covered.
@@ -69,6 +60,8 @@ pub struct Coverage {
     pub timed: u64,
     /// Operations that the kernel was interrupted in.
     pub interrupted: u64,
+    /// States in the middle of those that were compared.
+    pub in_the_middle: u64,
     /// Entries to the kernel that went a short way, and the general path in a copy.
     pub short_ways: BTreeMap<ShortWay, u64>,
 }
@@ -79,6 +72,7 @@ impl Coverage {
         self.compared += other.compared;
         self.timed += other.timed;
         self.interrupted += other.interrupted;
+        self.in_the_middle += other.in_the_middle;
         for (what, count) in &other.open {
             *self.open.entry(what).or_default() += count;
         }
@@ -288,73 +282,51 @@ impl Lockstep {
         self.system = abstraction(&mut self.world.kernel).ok();
     }
 
-    /// The system call of `thread`, which runs and stands at it, on both sides.
+    /// The system call of `thread`, which runs and stands at it, on both sides: until it is complete, or somebody else
+    /// goes ahead in the middle of it.
     fn trap(&mut self, thread: Ref<Tcb>) -> Result<(), Disagreement> {
-        let mut within = Vec::new();
         for entries in 1..MOST_REPETITIONS {
-            let preemptions = self.world.kernel.arch.preemptions();
+            let (preemptions, polls) = (self.world.kernel.arch.preemptions(), self.world.kernel.arch.polls());
             self.execute(thread);
             let now = self.now();
             let is_done = self.world.kernel.arch.preemptions() == preemptions;
-            if !is_done {
-                within.push(Interrupt { now, what: What::Preemption });
-            }
-            let after = self.take_interrupts();
             self.coverage.interrupted += u64::from(entries == 1 && !is_done);
             if is_done {
-                return self.complete(now, &within, &after);
+                let after = self.take_interrupts();
+                return self.specify(|system| {
+                    system.system_call(now)?;
+                    interrupts(system, &after)
+                });
             }
-            within.extend(after);
+            let units = self.world.kernel.arch.polls() - polls;
+            let after = self.take_interrupts();
+            self.specify_in_part(now, units, &after)?;
             if self.world.kernel.core.current != Some(thread) {
-                self.begin_again("operations that others went ahead of in the middle");
                 return Ok(());
             }
         }
         panic!("no end of repetitions: the operation makes no progress");
     }
 
-    /// A system call is complete, at `now`. Interrupts `within` came in the middle of it: before it or after it, which
-    /// must make no other difference than in the order of those who are ready; `after` came at its end.
-    fn complete(&mut self, now: u64, within: &[Interrupt], after: &[Interrupt]) -> Result<(), Disagreement> {
-        if within.is_empty() {
-            return self.specify(|system| {
-                system.system_call(now)?;
+    /// The kernel was interrupted in the middle of a system call. It has done as much as the specification does in at
+    /// most as many units: some of the kernel's make no difference that can be seen.
+    fn specify_in_part(&mut self, now: u64, most: u64, after: &[Interrupt]) -> Result<(), Disagreement> {
+        let Some(before) = &self.system else { return self.specify(|_| Ok(())) };
+        let (before, compared) = (before.clone(), self.coverage.compared);
+        let mut result = Ok(());
+        for units in 0..=most {
+            self.system = Some(before.clone());
+            result = self.specify(|system| {
+                system.begin_system_call(now, units)?;
                 interrupts(system, after)
             });
-        }
-        let other_way = self.system.clone();
-        let done = self.specify_up_to_order(|system| {
-            interrupts(system, within)?;
-            system.system_call(now)?;
-            interrupts(system, after)
-        });
-        if done.is_ok() {
-            return done;
-        }
-        self.coverage.compared -= 1;
-        self.system = other_way;
-        self.specify_up_to_order(|system| {
-            system.system_call(now)?;
-            interrupts(system, within)?;
-            interrupts(system, after)
-        })
-    }
-
-    /// As [`Self::specify`]; but of those who have become ready with the same priority any may be the first.
-    fn specify_up_to_order(
-        &mut self,
-        what: impl FnOnce(&mut System) -> Result<(), NotCovered>,
-    ) -> Result<(), Disagreement> {
-        let is = if self.is_alone { None } else { abstraction(&mut self.world.kernel).ok() };
-        self.specify(|system| {
-            what(system)?;
-            if let Some(is) = is
-                && sorted(&is.queues.ready) == sorted(&system.queues.ready)
-            {
-                system.queues.ready = is.queues.ready;
+            if result.is_ok() {
+                break;
             }
-            Ok(())
-        })
+        }
+        self.coverage.in_the_middle += u64::from(self.coverage.compared > compared);
+        self.coverage.compared = compared;
+        result
     }
 
     /// What the kernel has done is what the specification does.
@@ -364,7 +336,7 @@ impl Lockstep {
     ) -> Result<(), Disagreement> {
         self.ways_agree()?;
         let Some(system) = &mut self.system else {
-            self.begin_again("states in which something is being taken apart");
+            self.begin_again("states beyond the specification");
             return Ok(());
         };
         let before = time_marks(system);
@@ -399,6 +371,7 @@ impl Lockstep {
         };
         let Some(must) = &mut self.system else { return Ok(()) };
         self.coverage.compared += 1;
+        must.x.prefer(is.x.order());
         let (is_view, must_view) = (View::of(&is, &is.memory), View::of(must, &is.memory));
         let mut lines = if is_view == must_view { vec![] } else { View::differences(&is_view, &must_view) };
         let timer = self.world.kernel.arch.deadline().map_or(NEVER, |deadline| deadline.0);
@@ -445,7 +418,7 @@ impl Lockstep {
         let mut taken = Vec::new();
         while self.world.kernel.arch.interrupt_waits() {
             self.enter(Entry::Interrupt);
-            taken.push(Interrupt { now: self.now(), what: What::Entry(self.taken()) });
+            taken.push(Interrupt { now: self.now(), device: self.taken() });
             assert!(taken.len() < MOST_INTERRUPTS, "interrupts come for ever");
         }
         self.check();
@@ -482,7 +455,7 @@ impl Lockstep {
             set(*place, *word);
         }
         let mut words: Vec<(usize, u64)> = Vec::new();
-        words.extend(op.words.iter().enumerate().skip(4).map(|(n, word)| (ipc_buffer::MSG + n, *word)));
+        words.extend(op.words.iter().enumerate().map(|(n, word)| (ipc_buffer::MSG + n, *word)));
         words.extend(op.caps.iter().enumerate().map(|(n, cap)| (ipc_buffer::CAPS_OR_BADGES + n, *cap)));
         words.push((ipc_buffer::RECEIVE_CNODE, slot::INIT_CNODE));
         words.push((ipc_buffer::RECEIVE_INDEX, op.receive_at));
@@ -506,10 +479,7 @@ impl Lockstep {
 
 /// These interrupts come, one after the other.
 fn interrupts(system: &mut System, taken: &[Interrupt]) -> Result<(), NotCovered> {
-    taken.iter().try_for_each(|interrupt| match interrupt.what {
-        What::Preemption => system.preemption(interrupt.now),
-        What::Entry(device) => system.interrupt(interrupt.now, device),
-    })
+    taken.iter().try_for_each(|interrupt| system.interrupt(interrupt.now, interrupt.device))
 }
 
 /// Whether it is not long until `time`.
@@ -523,13 +493,6 @@ fn time_marks(system: &System) -> (Vec<Object>, Vec<Object>, u64) {
         |object: &&Object| matches!(system.thread(**object).fault, Some(Fault::Timeout { .. }));
     let waiting = system.queues.release.iter().map(|(_, thread)| *thread);
     (waiting.collect(), system.threads.keys().filter(has_timed_out).copied().collect(), system.domains.index)
-}
-
-/// Ready queues without their order.
-fn sorted(ready: &BTreeMap<(u64, u8), Vec<Object>>) -> BTreeMap<(u64, u8), Vec<Object>> {
-    let mut ready = ready.clone();
-    ready.values_mut().for_each(|queue| queue.sort_unstable());
-    ready
 }
 
 /// The kernel's word for a fault of user level.

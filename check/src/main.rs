@@ -273,6 +273,7 @@ fn covered(coverage: &Coverage) -> String {
     }
     if coverage.interrupted > 0 {
         text += &format!(", {} of them interrupted", coverage.interrupted);
+        text += &format!(", and {} states in the middle", coverage.in_the_middle);
     }
     for (what, count) in &coverage.open {
         text += &format!("; not compared: {count} ({what})");

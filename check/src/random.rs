@@ -192,15 +192,30 @@ fn thread_op(slots: &[u64]) -> BoxedStrategy<Op> {
     let small = (any, select(vec![label::TCB_SET_TLS_BASE, label::TCB_SET_FLAGS]), word.clone(), word)
         .prop_map(|(thread, label, a, b)| Op::invoke(thread, label, &[a, b], &[]));
     let unknown = (0..3_i64).prop_map(|number| Op::plain(number, 0, 0));
-    prop_oneof![read, write, copy, space, configure, buffer, timeout, params, small, unknown].boxed()
+    let debug = vec![
+        syscall::DEBUG_PUT_CHAR,
+        syscall::DEBUG_CAP_IDENTIFY,
+        syscall::DEBUG_CAP_IDENTIFY,
+        syscall::DEBUG_NAME_THREAD,
+        syscall::DEBUG_NAME_THREAD,
+    ];
+    let text = select(vec![vec![], vec![0x79_6c_6f_70], vec![u64::MAX / 3; 7], vec![u64::MAX / 3; 9]]);
+    let debug = (select(debug), select(slots.to_vec()), text)
+        .prop_map(|(number, cap, words)| Op { words, ..Op::plain(number, cap, 0) });
+    prop_oneof![debug, read, write, copy, space, configure, buffer, timeout, params, small, unknown].boxed()
 }
 
 /// Operations on interrupts and their handlers.
 fn irq_op(slots: &[u64]) -> BoxedStrategy<Op> {
     let (any, root) = (select(slots.to_vec()), slot::INIT_CNODE);
     let irq = select([&stage::IRQS.map(u64::from)[..], &[27, 200]].concat());
-    let issue = (irq, any.clone()).prop_map(move |(irq, to)| {
-        Op::invoke(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &[irq, to, DEPTH], &[root])
+    let issue = (irq, any.clone(), prop::bool::ANY).prop_map(move |(irq, to, with_trigger)| {
+        if with_trigger {
+            let get = arch_label::IRQ_ISSUE_IRQ_HANDLER_TRIGGER;
+            Op::invoke(slot::IRQ_CONTROL, get, &[irq, 1, to, DEPTH], &[root])
+        } else {
+            Op::invoke(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &[irq, to, DEPTH], &[root])
+        }
     });
     let labels = vec![
         label::IRQ_ACK_IRQ,

@@ -95,6 +95,12 @@ pub enum Small {
     Interrupts,
     /// Two threads that call a server, which has no time of its own: contexts that travel, and the short way.
     Calls,
+    /// Three CNodes in memory of their own, each in the one before, and a thread that an interrupt wakes: what is half
+    /// taken apart, also when the CNodes hold each other, and what others can do with it.
+    Halves,
+    /// Three threads that wait to send with the same badge, and one that an interrupt wakes: CancelBadgedSends and the
+    /// death of an endpoint in the middle.
+    Cancelling,
     /// The root of an address space, tables, a frame and a larger one, memory for a pool of identifiers: what is mapped
     /// where, and what is left of it when something goes.
     Spaces,
@@ -110,7 +116,7 @@ pub enum Small {
 
 impl Small {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Derivation,
         Self::Memory,
         Self::Containers,
@@ -119,6 +125,8 @@ impl Small {
         Self::Calls,
         Self::Faults,
         Self::Interrupts,
+        Self::Halves,
+        Self::Cancelling,
         Self::Spaces,
         Self::Budgets,
         Self::Timeouts,
@@ -136,6 +144,8 @@ impl Small {
             Self::Rendezvous => "rendezvous",
             Self::Signals => "signals",
             Self::Calls => "calls",
+            Self::Halves => "halves",
+            Self::Cancelling => "cancelling",
             Self::Spaces => "spaces",
             Self::Faults => "faults",
             Self::Interrupts => "interrupts",
@@ -204,6 +214,34 @@ impl Small {
                 let badged = world.mint(endpoint, 15, 7);
                 vec![endpoint, badged, server.cap, server.reply, other.cap, other.reply, server.sched_context]
             }
+            Self::Halves => {
+                let notification = waits_for_interrupt(&mut world);
+                let memory = world.untyped(8);
+                let mut node = || {
+                    let at = world.free_slot();
+                    let words = [object::CAP_TABLE, 1, 0, 0, at, 1];
+                    world.must(memory, label::UNTYPED_RETYPE, &words, &[slot::INIT_CNODE]);
+                    at
+                };
+                let (first, second, third) = (node(), node(), node());
+                for (from, to, depth) in [(second, 1, 1), (third, 3, 2)] {
+                    world.must(first, label::CNODE_MOVE, &[to, depth, from, DEPTH], &[slot::INIT_CNODE]);
+                }
+                vec![memory, first, spare(&mut world), notification]
+            }
+            Self::Cancelling => {
+                let notification = waits_for_interrupt(&mut world);
+                let endpoint = world.endpoint();
+                let badged = world.mint(endpoint, 15, 7);
+                let threads = [200, 200, 199].map(|priority| {
+                    let thread = world.thread(255);
+                    world.run(thread.tcb);
+                    world.send(badged, 0, &[1], &[]);
+                    world.must(thread.cap, label::TCB_SET_PRIORITY, &[priority], &[slot::INIT_TCB]);
+                    thread
+                });
+                vec![endpoint, badged, notification, threads[0].cap, threads[2].cap, threads[0].reply]
+            }
             Self::Spaces => {
                 let mut make = |kind| world.make(kind, 0);
                 let (root, upper, lower) =
@@ -224,6 +262,17 @@ fn device_page(world: &mut World) -> u64 {
     let words = [arch_object::LARGE_PAGE, 0, 0, 0, page, 1];
     world.must(devices, label::UNTYPED_RETYPE, &words, &[slot::INIT_CNODE]);
     page
+}
+
+/// A thread that waits until an interrupt comes, and then goes ahead of others; the notification at which it waits.
+fn waits_for_interrupt(world: &mut World) -> u64 {
+    let thread = world.thread(255);
+    let notification = world.notification();
+    handler_of(world, IRQS[0], notification);
+    world.run(thread.tcb);
+    world.wait(notification);
+    world.must(thread.cap, label::TCB_SET_PRIORITY, &[201], &[slot::INIT_TCB]);
+    notification
 }
 
 /// The handler of an interrupt, which signals a notification.

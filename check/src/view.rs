@@ -88,7 +88,11 @@ impl View {
     pub fn of(system: &System, buffers: &BTreeMap<u64, u64>) -> Self {
         let (x, s) = (&system.x, &system.authority);
         let caps = x.slots().into_iter().filter_map(|slot| {
-            let cap = s.cap(x, &slot);
+            let mut cap = s.cap(x, &slot);
+            if cap.kind == Kind::Zombie {
+                // It only has a name and a place in the tree.
+                (cap.data, cap.rights) = (0, Rights::default());
+            }
             let view = CapView {
                 kind: cap.kind,
                 object: without_serial(cap.object),

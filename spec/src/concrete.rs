@@ -73,7 +73,9 @@ impl<V: Clone> Map<Concrete, Slot, V> for Table<Slot, V> {
     }
 
     fn set(&mut self, x: &Concrete, key: &Slot, value: V) {
-        x.slots.borrow_mut().insert(*key);
+        if x.slots.borrow_mut().insert(*key) {
+            x.order.borrow_mut().push(*key);
+        }
         self.entries.insert(*key, value);
     }
 }
@@ -89,9 +91,13 @@ impl<V: Clone> Map<Concrete, Object, V> for Table<Object, V> {
 }
 
 /// The algebra of values. It knows which slots there are, so that it can look for one.
+///
+/// Where the specification leaves open which of several slots is found, it is the first in an order that can be given
+/// ([`Concrete::prefer`]). A capability that is moved keeps its place in that.
 #[derive(Clone, Debug, Default)]
 pub struct Concrete {
     slots: RefCell<BTreeSet<Slot>>,
+    order: RefCell<Vec<Slot>>,
     serial: Cell<u64>,
 }
 
@@ -121,6 +127,18 @@ impl Concrete {
     /// The slots that ever held something.
     pub fn slots(&self) -> Vec<Slot> {
         self.slots.borrow().iter().copied().collect()
+    }
+
+    /// In this order slots are found.
+    pub fn prefer(&self, order: Vec<Slot>) {
+        let known: BTreeSet<Slot> = order.iter().copied().collect();
+        let others: Vec<Slot> = self.slots.borrow().difference(&known).copied().collect();
+        *self.order.borrow_mut() = [order, others].concat();
+    }
+
+    /// The order in which slots are found.
+    pub fn order(&self) -> Vec<Slot> {
+        self.order.borrow().clone()
     }
 
     /// A number that was never given before, for [`Object::Region`].
@@ -156,7 +174,7 @@ impl Algebra for Concrete {
     }
 
     fn find(&self, property: &dyn Fn(&Slot) -> bool) -> Option<Slot> {
-        self.slots.borrow().iter().find(|slot| property(slot)).copied()
+        self.order.borrow().iter().find(|slot| property(slot)).copied()
     }
 
     fn truth(&self, value: bool) -> bool {
@@ -269,5 +287,13 @@ impl Algebra for Concrete {
 
     fn descent_add(&self, (): &mut (), _new: &Slot, _parent: &Slot) {}
     fn descent_remove(&self, (): &mut (), _old: &Slot) {}
-    fn descent_exchange(&self, (): &mut (), _a: &Slot, _b: &Slot) {}
+    fn descent_exchange(&self, (): &mut (), a: &Slot, b: &Slot) {
+        for slot in self.order.borrow_mut().iter_mut() {
+            *slot = match *slot {
+                slot if slot == *a => *b,
+                slot if slot == *b => *a,
+                slot => slot,
+            };
+        }
+    }
 }

@@ -23,6 +23,7 @@
 //! | [`cnode`], [`untyped`], [`tcb`], [`registers`], [`spaces`], [`sched_context`], [`sched_control`] | invocations, with their errors in order |
 //! | [`map`], [`frame`], [`table`], [`asid`] | what is mapped where in address spaces, and by whom (`memory.md`) |
 //! | [`irq`] | interrupts, as invocations and as signals |
+//! | [`debug`] | what only a kernel for debugging does |
 //! | [`destroy`] | what happens when the last capability to an object goes (`semantics.md` §4) |
 //!
 //! What is not written yet says so by [`NotCovered`].
@@ -30,6 +31,7 @@
 pub mod asid;
 pub mod call;
 pub mod cnode;
+pub mod debug;
 pub mod destroy;
 pub mod domain;
 pub mod endpoint;
@@ -122,6 +124,12 @@ pub struct Thread {
     pub repeats: bool,
     /// What it has done and waits for an answer to.
     pub fault: Option<Fault>,
+    /// Its name, for people; see [`debug`].
+    pub name: Vec<u8>,
+    /// A CancelBadgedSends that it has begun and somebody else has finished: endpoint and badge.
+    pub cancelled: Option<(Object, u64)>,
+    /// The thread whose spaces it is in the middle of replacing.
+    pub replacing: Option<Object>,
     /// Its flags.
     pub flags: u64,
     /// Where its IPC buffer is in its address space; 0 for none.
@@ -138,6 +146,29 @@ pub struct Thread {
 pub struct Endpoint {
     /// Who waits, first one first.
     pub queue: Vec<Object>,
+    /// A CancelBadgedSends that has begun.
+    pub cancelling: Option<Cancelling>,
+}
+
+/// A CancelBadgedSends in the middle. It is about those who wait when it begins; who comes later is left alone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Cancelling {
+    /// Who has begun it.
+    pub canceller: Object,
+    /// The badge.
+    pub badge: u64,
+    /// Who is still to stop waiting, first one first.
+    pub left: Vec<Object>,
+}
+
+impl Endpoint {
+    /// `thread` does not wait here any more.
+    pub(crate) fn leave(&mut self, thread: Object) {
+        self.queue.retain(|waiting| *waiting != thread);
+        if let Some(cancelling) = &mut self.cancelling {
+            cancelling.left.retain(|waiting| *waiting != thread);
+        }
+    }
 }
 
 /// A notification.
@@ -209,6 +240,10 @@ pub struct System {
     pub queues: Queues,
     /// Who may run at all.
     pub domains: Domains,
+    /// Whether the kernel is one for debugging.
+    pub is_debug: bool,
+    /// After so many more units a long operation is interrupted; if none, it is not.
+    pub patience: Option<u64>,
 }
 
 /// The CSpace's slot of a thread.
@@ -291,7 +326,7 @@ impl System {
             Activity::Calling => self.cut_call(thread),
             Activity::Sending | Activity::Receiving(_) | Activity::Waiting => {
                 for endpoint in self.endpoints.values_mut() {
-                    endpoint.queue.retain(|waiting| *waiting != thread);
+                    endpoint.leave(thread);
                 }
                 for notification in self.notifications.values_mut() {
                     notification.queue.retain(|waiting| *waiting != thread);

@@ -7,6 +7,7 @@ use super::{names, object};
 use keel_abi::timing::DOMAINS;
 use keel_kernel::Kernel;
 use keel_kernel::arch::Arch;
+use keel_kernel::cap::Cap;
 use keel_kernel::cdt::Flags;
 use keel_kernel::host::check::{Survey, tree};
 use keel_kernel::host::{Host, MAX_IRQ};
@@ -22,7 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What the kernel knows beyond the specification.
 #[derive(Clone, Debug, Default)]
 pub struct Inside {
-    /// What stands behind each slot in the derivation list, and its flags.
+    /// What stands behind each slot in the derivation list; its flags, and how many slots its zombie has left.
     pub order: BTreeMap<Slot, (Slot, u64)>,
     /// Who is ready, in the order in which they would run.
     pub ready: Vec<Object>,
@@ -48,7 +49,11 @@ impl Inside {
             let next = node.next().map_or_else(Slot::default, |next| names[&next]);
             let flags = [Flags::NONE, Flags::ORIGINAL, Flags::BADGED_ORIGINAL];
             let number = flags.iter().position(|flags| *flags == node.flags()).unwrap_or(flags.len());
-            inside.order.insert(names[place], (next, number as u64));
+            let left = match kernel.store[*place].cap() {
+                Cap::Zombie(zombie) => zombie.left,
+                _ => 0,
+            };
+            inside.order.insert(names[place], (next, left << 2 | number as u64));
         }
         for domain in 0..DOMAINS as u8 {
             for priority in (0..=Priority::MAX).rev() {

@@ -2,10 +2,11 @@
 
 //! Taking capabilities away, and objects apart when their last capability goes (`semantics.md` §4).
 //!
-//! Deleting a slot is a sequence of [`Authority::delete`] steps. The last capability to something with slots in it
-//! first becomes a *zombie*, which names what is being taken apart and can be used for nothing else; then what is in
-//! those slots is deleted, then the object dies. What is in them may be the last capability to another such thing, and
-//! so on; and they may hold each other in a circle, which [`Authority::collapse`] undoes.
+//! Deleting a slot is a sequence of [`Authority::delete`] steps. The last capability to something with slots in it, or
+//! where threads wait, first becomes a *zombie*, which names what is being taken apart and can be used for nothing else;
+//! then what is in those slots is deleted, and who waits goes, then the object dies. (The handler of an interrupt has one
+//! slot, and stays what it is until that is empty.) What is in the slots may be the last capability to another such
+//! thing, and so on; and they may hold each other in a circle, which [`Authority::collapse`] undoes.
 //!
 //! Revoking is deleting, one after the other, what [`Authority::revoke`] finds.
 
@@ -38,20 +39,18 @@ impl<A: Algebra> Authority<A> {
             self.clear(x, slot);
             return Progress::Done;
         }
-        if x.decide(self.is_home(x, &cap.object)) {
-            if x.decide(x.not(self.is(x, slot, Kind::Zombie))) {
-                if x.writes() {
-                    x.put(&mut self.kind, slot, x.kind(Kind::Zombie));
-                }
-                return Progress::Zombie;
+        if x.decide(x.and(self.is_taken_apart(x, &cap.object), x.not(self.is(x, slot, Kind::Zombie)))) {
+            if x.writes() {
+                x.put(&mut self.kind, slot, x.kind(Kind::Zombie));
             }
-            let inside = x.find(&|inside| {
-                let in_it = x.same_object(&x.home(inside), &cap.object);
-                x.and(x.and(in_it, x.not(self.is_empty(x, inside))), x.not(x.same_slot(inside, slot)))
-            });
-            if let Some(inside) = inside {
-                return Progress::Inside(inside);
-            }
+            return Progress::Zombie;
+        }
+        let inside = x.find(&|inside| {
+            let in_it = x.same_object(&x.home(inside), &cap.object);
+            x.and(x.and(in_it, x.not(self.is_empty(x, inside))), x.not(x.same_slot(inside, slot)))
+        });
+        if let Some(inside) = inside {
+            return Progress::Inside(inside);
         }
         self.let_go(x, &cap.object);
         self.set_live(x, &cap.object, &x.kind(Kind::Null));
@@ -84,6 +83,11 @@ impl<A: Algebra> Authority<A> {
         self.clear(x, outer);
         self.exchange(x, inner, outer);
         Ok(())
+    }
+
+    /// Whether an object is one that does not die at once.
+    pub fn is_taken_apart(&self, x: &A, object: &A::Object) -> A::Bool {
+        one_of(x, &x.of(&self.live, object), &[Kind::CNode, Kind::Tcb, Kind::Endpoint, Kind::Notification])
     }
 
     /// One step of revoking what is in `slot`: something that is below it, to be deleted next; none if nothing is.

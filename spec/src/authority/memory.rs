@@ -3,15 +3,15 @@
 //! Objects from untyped memory (`semantics.md` §3).
 //!
 //! Below the watermark of an untyped, memory has been given away; above, it is free. An untyped from which nothing is
-//! derived any more is *reset*: all of it is free again. A retype is a reset where possible, and then one
-//! [`Authority::create`] for each object.
+//! derived any more is *reset*: all of it is free again, piece by piece from its end on. A retype is a reset where
+//! possible, and then one [`Authority::create`] for each object.
 
 use super::{Authority, Cap, Outcome, Refusal, one_of};
 use crate::algebra::{Algebra, Kind, Rights};
 
 impl<A: Algebra> Authority<A> {
-    /// All memory of the untyped in `untyped` is free again, because nothing is below it.
-    pub fn reset(&mut self, x: &A, untyped: &A::Slot) -> Outcome {
+    /// All but the first `left` bytes of the untyped in `untyped` are free again, because nothing is below it.
+    pub fn reset(&mut self, x: &A, untyped: &A::Slot, left: &A::Number) -> Outcome {
         if x.decide(x.not(self.is(x, untyped, Kind::Untyped))) {
             return Err(Refusal::Illegal);
         }
@@ -19,7 +19,11 @@ impl<A: Algebra> Authority<A> {
             return Err(Refusal::HasChildren);
         }
         let cap = self.cap(x, untyped);
-        self.write(x, untyped, Cap { watermark: x.number(0), ..cap });
+        let frees = x.and(x.at_most(&x.number(0), left), x.at_most(left, &cap.watermark));
+        if x.decide(x.not(frees)) {
+            return Err(Refusal::NotEnoughMemory);
+        }
+        self.write(x, untyped, Cap { watermark: left.clone(), ..cap });
         Ok(())
     }
 

@@ -44,7 +44,7 @@ impl System {
         let (index, depth) = (self.argument(message, 0), self.argument(message, 1));
         let target = self.target(root, index, depth, false)?;
         self.authority.require_free(&self.x, &target).map_err(error_of)?;
-        self.authority.reset(&self.x, &untyped).map_err(error_of)?;
+        self.reset(untyped)?;
         let (kind, rights) = (Kind::AsidPool, Rights::ALL);
         let pool = self.authority.create(&self.x, &untyped, &target, &kind, &rights, &POOL_BYTES);
         self.pools.insert(base, pool.expect("the untyped has the size of a pool"));

@@ -5,15 +5,12 @@
 use super::error::{Error, LookupFailure};
 use super::fault::Fault;
 use super::time::Entry;
-use super::{Cap, NotCovered, System};
+use super::{Activity, Cap, NotCovered, System};
 use crate::algebra::{Kind, Rights};
 use crate::concrete::{Object, Slot};
 use keel_abi::aarch64::registers::{CAPABILITY, MESSAGE_INFO, REPLY, SEND_DESTINATION, SYSCALL_NUMBER};
 use keel_abi::message::MessageInfo;
 use keel_abi::syscall;
-
-/// The lowest number of a debug call (`syscalls.md` §1.2).
-const DEBUG_CALLS_FROM: i64 = -64;
 
 /// How a phase sends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,6 +41,20 @@ pub struct Message {
     pub caps: Vec<Slot>,
 }
 
+/// Why a system call has not come to its end.
+enum Stop {
+    /// The specification does not say what it does.
+    NotCovered(NotCovered),
+    /// It was interrupted in the middle.
+    Preempted,
+}
+
+impl From<NotCovered> for Stop {
+    fn from(open: NotCovered) -> Self {
+        Self::NotCovered(open)
+    }
+}
+
 /// What an invocation answers.
 pub type Answer = Result<Vec<u64>, Error>;
 
@@ -52,14 +63,41 @@ impl System {
     pub fn system_call(&mut self, now: u64) -> Result<(), NotCovered> {
         let Some(thread) = self.current else { return Ok(()) };
         self.thread_mut(thread).registers.trap();
+        let number = self.thread(thread).registers[SYSCALL_NUMBER].cast_signed();
+        if self.debug_call(thread, number)? {
+            return Ok(());
+        }
         if self.enter(now, Entry::Instruction)? {
-            self.phases(thread)?;
+            match self.phases(thread) {
+                Ok(()) => {}
+                Err(Stop::NotCovered(open)) => return Err(open),
+                Err(Stop::Preempted) => {
+                    self.repeat_later(thread);
+                    self.enter(now, Entry::Interrupt)?;
+                }
+            }
         }
         self.schedule();
         Ok(())
     }
 
-    fn phases(&mut self, thread: Object) -> Result<(), NotCovered> {
+    /// The same, interrupted after so many units. What interrupts it comes afterwards.
+    pub fn begin_system_call(&mut self, now: u64, units: u64) -> Result<(), NotCovered> {
+        self.patience = Some(units);
+        let done = self.system_call(now);
+        self.patience = None;
+        done
+    }
+
+    /// `thread` was interrupted in the middle of its call. It makes it again when it next runs, and goes on with what
+    /// it finds; not if it has deleted or stopped itself.
+    fn repeat_later(&mut self, thread: Object) {
+        if self.current == Some(thread) && self.thread(thread).activity == Activity::Runnable {
+            self.thread_mut(thread).repeats = true;
+        }
+    }
+
+    fn phases(&mut self, thread: Object) -> Result<(), Stop> {
         let registers = self.thread(thread).registers;
         let (capability, reply) = (registers[CAPABILITY], registers[REPLY]);
         let number = registers[SYSCALL_NUMBER].cast_signed();
@@ -69,36 +107,35 @@ impl System {
             syscall::NB_SEND => self.send(thread, capability, Sends::NonBlocking),
             syscall::REPLY_RECV => {
                 self.send(thread, reply, Sends::First)?;
-                self.receive(thread, capability, true, true)
+                Ok(self.receive(thread, capability, true, true)?)
             }
             syscall::NB_SEND_RECV => {
                 self.send(thread, registers[SEND_DESTINATION], Sends::First)?;
-                self.receive(thread, capability, true, true)
+                Ok(self.receive(thread, capability, true, true)?)
             }
             syscall::NB_SEND_WAIT => {
                 self.send(thread, reply, Sends::First)?;
-                self.receive(thread, capability, true, false)
+                Ok(self.receive(thread, capability, true, false)?)
             }
-            syscall::RECV => self.receive(thread, capability, true, true),
-            syscall::NB_RECV => self.receive(thread, capability, false, true),
-            syscall::WAIT => self.receive(thread, capability, true, false),
-            syscall::NB_WAIT => self.receive(thread, capability, false, false),
+            syscall::RECV => Ok(self.receive(thread, capability, true, true)?),
+            syscall::NB_RECV => Ok(self.receive(thread, capability, false, true)?),
+            syscall::WAIT => Ok(self.receive(thread, capability, true, false)?),
+            syscall::NB_WAIT => Ok(self.receive(thread, capability, false, false)?),
             syscall::YIELD => {
                 self.yield_now(thread);
                 Ok(())
             }
-            DEBUG_CALLS_FROM..syscall::YIELD => Err(NotCovered("debug calls")),
-            _ => self.fault(thread, Fault::UnknownSyscall { number: number.cast_unsigned() }),
+            _ => Ok(self.fault(thread, Fault::UnknownSyscall { number: number.cast_unsigned() })?),
         }
     }
 
-    fn send(&mut self, thread: Object, address: u64, how: Sends) -> Result<(), NotCovered> {
+    fn send(&mut self, thread: Object, address: u64, how: Sends) -> Result<(), Stop> {
         let waits = matches!(how, Sends::Blocking | Sends::Calling);
         let slot = self.lookup(thread, address).map_err(|failure| (address, failure));
         let message = match slot.and_then(|slot| self.message(thread, slot, how == Sends::Calling)) {
             Ok(message) => message,
             Err((address, failure)) if waits => {
-                return self.fault(thread, Fault::Capability { address, in_receive: false, failure });
+                return Ok(self.fault(thread, Fault::Capability { address, in_receive: false, failure })?);
             }
             Err(_) => return Ok(()),
         };
@@ -106,7 +143,7 @@ impl System {
         let may_write = cap.rights.has(Rights::WRITE);
         let answer = match cap.kind {
             Kind::Endpoint if may_write => {
-                return self.send_to_endpoint(thread, &cap, how, &message.caps);
+                return Ok(self.send_to_endpoint(thread, &cap, how, &message.caps)?);
             }
             Kind::Notification if may_write => {
                 self.signal(cap.object, cap.data).map(|()| vec![]).map_err(Error::from)
@@ -115,8 +152,10 @@ impl System {
             _ if how == Sends::First && is_left_alone(&cap) => Err(Error::InvalidCapability(0)),
             _ => self.invoke(&cap, &message),
         };
-        if let Err(Error::Open(open)) = answer {
-            return Err(open);
+        match answer {
+            Err(Error::Open(open)) => return Err(open.into()),
+            Err(Error::Preempted) => return Err(Stop::Preempted),
+            _ => {}
         }
         if how == Sends::Calling && self.threads.contains_key(&thread) {
             self.answer(thread, answer);
@@ -163,7 +202,6 @@ impl System {
             // Its operations are those of the machine's caches, and the specification's machine has none.
             Kind::VSpace => Err(Error::IllegalOperation),
             Kind::AsidPool => self.invoke_asid_pool(cap.object, message),
-            Kind::Authority if cap.object == Object::Asids => self.invoke_asid_control(message),
             Kind::IrqControl => self.invoke_irq_control(message),
             Kind::IrqHandler => match cap.object {
                 Object::Irq(irq) => self.invoke_irq_handler(irq, message),
@@ -172,7 +210,7 @@ impl System {
             Kind::Authority => match cap.object {
                 Object::Domains => self.invoke_domains(message),
                 Object::Core(_) => self.invoke_sched_control(message),
-                _ => Err(NotCovered("address spaces").into()),
+                _ => self.invoke_asid_control(message),
             },
             Kind::Reply => Err(Error::InvalidCapability(0)),
         }

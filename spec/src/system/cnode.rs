@@ -29,7 +29,7 @@ impl System {
                     return Err(Error::IllegalOperation);
                 }
                 if cap.data != 0 {
-                    self.cancel_badged_sends(cap.object, cap.data);
+                    self.cancel_badged_sends(message.sender, cap.object, cap.data)?;
                 }
             }
             label::CNODE_ROTATE => self.rotate(message, target)?,

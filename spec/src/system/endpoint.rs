@@ -6,8 +6,9 @@
 //! if the receiver brought a reply object and the caller's capability has Grant or GrantReply, and stops otherwise.
 
 use super::call::Sends;
+use super::destroy::Preempted;
 use super::fault::Fault;
-use super::{Activity, Cap, NotCovered, Sending, System};
+use super::{Activity, Cancelling, Cap, Endpoint, NotCovered, Sending, System};
 use crate::algebra::Rights;
 use crate::concrete::{Object, Slot};
 use keel_abi::aarch64::registers::CAPABILITY;
@@ -113,24 +114,74 @@ impl System {
     /// Takes the first of those who wait at an endpoint out of the queue, if they wait for that.
     fn first_at(&mut self, endpoint: Object, what: impl Fn(Activity) -> bool) -> Option<Object> {
         let first = *self.endpoints[&endpoint].queue.first()?;
-        what(self.thread(first).activity).then(|| self.queue_of_endpoint(endpoint).remove(0))
+        what(self.thread(first).activity).then(|| {
+            self.endpoint_mut(endpoint).leave(first);
+            first
+        })
     }
 
     pub(super) fn queue_of_endpoint(&mut self, endpoint: Object) -> &mut Vec<Object> {
-        &mut self.endpoints.get_mut(&endpoint).expect("a live endpoint").queue
+        &mut self.endpoint_mut(endpoint).queue
+    }
+
+    pub(super) fn endpoint_mut(&mut self, endpoint: Object) -> &mut Endpoint {
+        self.endpoints.get_mut(&endpoint).expect("a live endpoint")
     }
 
     /// CancelBadgedSends: everybody who waits to send with this badge stops doing so.
-    pub(super) fn cancel_badged_sends(&mut self, endpoint: Object, badge: u64) {
-        let waiting = self.endpoints[&endpoint].queue.clone();
-        let is_meant = |system: &Self, thread: Object| {
-            let Some(thread) = system.threads.get(&thread) else { return false };
-            thread.activity == Activity::Sending && thread.sending.badge == badge
-        };
-        for thread in waiting {
-            if is_meant(self, thread) {
-                self.stop_waiting(thread);
+    pub(super) fn cancel_badged_sends(
+        &mut self,
+        canceller: Object,
+        endpoint: Object,
+        badge: u64,
+    ) -> Result<(), Preempted> {
+        if self.thread(canceller).cancelled == Some((endpoint, badge)) {
+            self.thread_mut(canceller).cancelled = None;
+            return Ok(());
+        }
+        let has_begun = |begun: &Cancelling| (begun.canceller, begun.badge) == (canceller, badge);
+        if !self.endpoints[&endpoint].cancelling.as_ref().is_some_and(has_begun) {
+            self.forget_cancelling(canceller);
+            // What another thread has begun here comes first, and that one is told.
+            let begun = self.endpoints[&endpoint].cancelling.clone();
+            self.go_on_cancelling(endpoint)?;
+            if let Some(Cancelling { canceller: other, badge, .. }) = begun {
+                self.thread_mut(other).cancelled = Some((endpoint, badge));
+            }
+            let is_meant = |thread: &Object| {
+                let thread = self.thread(*thread);
+                thread.activity == Activity::Sending && thread.sending.badge == badge
+            };
+            let left = self.endpoints[&endpoint].queue.iter().copied().filter(is_meant).collect();
+            self.endpoint_mut(endpoint).cancelling = Some(Cancelling { canceller, badge, left });
+        }
+        self.go_on_cancelling(endpoint)
+    }
+
+    /// Carries on what was begun at an endpoint, to its end.
+    fn go_on_cancelling(&mut self, endpoint: Object) -> Result<(), Preempted> {
+        while let Some(cancelling) = &self.endpoints[&endpoint].cancelling {
+            let first = cancelling.left.first().copied();
+            self.pause()?;
+            match first {
+                Some(first) => self.stop_waiting(first),
+                None => self.endpoint_mut(endpoint).cancelling = None,
             }
         }
+        Ok(())
+    }
+
+    /// `thread` will not go on with what it has begun to cancel.
+    pub(super) fn forget_cancelling(&mut self, thread: Object) {
+        self.thread_mut(thread).cancelled = None;
+        for endpoint in self.endpoints.values_mut() {
+            endpoint.cancelling.take_if(|cancelling| cancelling.canceller == thread);
+        }
+    }
+
+    /// Whether `thread` is among those who are still to stop waiting at an endpoint.
+    pub(super) fn is_being_cancelled(&self, endpoint: Object, thread: Object) -> bool {
+        let cancelling = self.endpoints[&endpoint].cancelling.as_ref();
+        cancelling.is_some_and(|cancelling| cancelling.left.contains(&thread))
     }
 }

@@ -3,6 +3,7 @@
 //! What is wrong with a request (`errors-and-faults.md` §1, §2).
 
 use crate::system::NotCovered;
+use crate::system::destroy::Preempted;
 
 /// Why an address names no capability.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +56,14 @@ pub enum Error {
     NotEnoughMemory(u64),
     /// The specification does not say.
     Open(NotCovered),
+    /// None: the operation is not complete, and is made again.
+    Preempted,
+}
+
+impl From<Preempted> for Error {
+    fn from(_: Preempted) -> Self {
+        Self::Preempted
+    }
 }
 
 impl From<NotCovered> for Error {
@@ -78,7 +87,7 @@ impl Error {
             Self::DeleteFirst => (8, vec![]),
             Self::RevokeFirst => (9, vec![]),
             Self::NotEnoughMemory(bytes) => (10, vec![bytes]),
-            Self::Open(_) => (0, vec![]),
+            Self::Open(_) | Self::Preempted => (0, vec![]),
         }
     }
 }

@@ -102,11 +102,4 @@ impl System {
         self.schedule();
         Ok(())
     }
-
-    /// At `now` a system call is preempted by an interrupt, which comes afterwards.
-    pub fn preemption(&mut self, now: u64) -> Result<(), NotCovered> {
-        self.enter(now, Entry::Interrupt)?;
-        self.schedule();
-        Ok(())
-    }
 }

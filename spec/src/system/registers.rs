@@ -132,6 +132,7 @@ impl System {
     }
 
     fn go_on_at_restart_pc(&mut self, thread: Object) {
+        self.forget_cancelling(thread);
         let registers = &mut self.thread_mut(thread).registers;
         registers[Register::NextPc] = registers[Register::Pc];
     }
@@ -140,6 +141,7 @@ impl System {
     pub(super) fn resume(&mut self, thread: Object) {
         if self.thread(thread).activity != Activity::Runnable {
             self.cancel(thread);
+            self.forget_cancelling(thread);
             self.restart(thread);
         }
     }
@@ -153,6 +155,7 @@ impl System {
     /// Stops a thread, whatever it does. One that ran goes on later where it is now.
     pub(super) fn suspend(&mut self, thread: Object) {
         self.cancel(thread);
+        self.forget_cancelling(thread);
         self.forget_yield_of(thread);
         self.queues.leave(thread);
         let thread = self.thread_mut(thread);

@@ -35,12 +35,15 @@ impl System {
         message.extra(2)?;
         let address = self.argument(message, 2);
         let buffer = self.new_buffer(message, 2, address)?;
+        self.check_no_long_deletion(thread, message)?;
         let cspace = self.new_space(message, 0, Kind::CNode)?;
         let vspace = self.new_space(message, 1, Kind::VSpace)?;
+        self.thread_mut(message.sender).replacing = Some(thread);
         self.install(thread, CSPACE, &cspace)?;
         self.install(thread, VSPACE, &vspace)?;
         self.install(thread, BUFFER, &buffer)?;
         self.thread_mut(thread).buffer = address;
+        self.has_replaced(message);
         Ok(())
     }
 
@@ -48,12 +51,16 @@ impl System {
     pub(super) fn set_space(&mut self, thread: Object, message: &Message) -> Result<(), Error> {
         message.require(2)?;
         message.extra(2)?;
+        self.check_no_long_deletion(thread, message)?;
         let cspace = self.new_space_from(message, 1, 0, Kind::CNode)?;
         let vspace = self.new_space_from(message, 2, 1, Kind::VSpace)?;
         let handler = self.new_handler(message, 0, 1)?;
+        self.thread_mut(message.sender).replacing = Some(thread);
         self.install(thread, FAULT_HANDLER, &handler)?;
         self.install(thread, CSPACE, &cspace)?;
-        self.install(thread, VSPACE, &vspace)
+        self.install(thread, VSPACE, &vspace)?;
+        self.has_replaced(message);
+        Ok(())
     }
 
     /// SetIPCBuffer.
@@ -62,15 +69,34 @@ impl System {
         message.extra(0)?;
         let address = self.argument(message, 0);
         let buffer = self.new_buffer(message, 0, address)?;
+        self.thread_mut(message.sender).replacing = Some(thread);
         self.install(thread, BUFFER, &buffer)?;
         self.thread_mut(thread).buffer = address;
+        self.has_replaced(message);
         Ok(())
     }
 
     /// SetTimeoutEndpoint.
     pub(super) fn set_timeout_endpoint(&mut self, thread: Object, message: &Message) -> Result<(), Error> {
         let handler = self.new_handler(message, 0, 1)?;
-        self.install(thread, TIMEOUT_HANDLER, &handler)
+        self.thread_mut(message.sender).replacing = Some(thread);
+        self.install(thread, TIMEOUT_HANDLER, &handler)?;
+        self.has_replaced(message);
+        Ok(())
+    }
+
+    /// A space of a thread that is being taken apart is not replaced, unless by who is in the middle of that.
+    fn check_no_long_deletion(&self, thread: Object, message: &Message) -> Result<(), Error> {
+        let is_dying = |place| self.cap(&Self::slot_of(thread, place)).kind == Kind::Zombie;
+        let is_own = self.thread(message.sender).replacing == Some(thread);
+        if !is_own && (is_dying(CSPACE) || is_dying(VSPACE)) { Err(Error::IllegalOperation) } else { Ok(()) }
+    }
+
+    /// The sender has replaced what it wanted to; it may have replaced itself.
+    fn has_replaced(&mut self, message: &Message) {
+        if let Some(sender) = self.threads.get_mut(&message.sender) {
+            sender.replacing = None;
+        }
     }
 
     /// A buffer at `address` in the frame of an extra capability; none at address 0.
@@ -139,6 +165,6 @@ impl System {
             let copied = self.authority.copy(&self.x, &new.source, &slot, &Rights::ALL, new.data.as_ref());
             copied.map_err(error_of)?;
         }
-        Ok(())
+        Ok(self.pause()?)
     }
 }

@@ -116,6 +116,9 @@ impl System {
         let notification = self.notifications.iter().find(|(_, at)| at.queue.contains(&thread));
         let notification = notification.map(|(notification, _)| *notification);
         if let Some(endpoint) = endpoint {
+            if self.is_being_cancelled(endpoint, thread) {
+                return self.stop_waiting(thread);
+            }
             self.queue_of_endpoint(endpoint).retain(|other| *other != thread);
             self.enqueue(thread, |system| system.queue_of_endpoint(endpoint));
         } else if let Some(notification) = notification {

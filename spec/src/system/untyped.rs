@@ -3,6 +3,7 @@
 //! Objects from untyped memory (`invocations.md` §3).
 
 use super::call::{Answer, Message};
+use super::destroy::Preempted;
 use super::error::{Error, LookupFailure};
 use super::{Context, Endpoint, Notification, SLOT_BITS, System, Thread};
 use crate::algebra::{Algebra, Kind, Rights};
@@ -10,6 +11,8 @@ use crate::concrete::{Object, Slot};
 use keel_abi::aarch64::object as arch_object;
 use keel_abi::object;
 
+/// Bytes that are cleared in a unit.
+const PIECE: u64 = 256;
 /// The most objects that one call makes.
 const FAN_OUT: u64 = 256;
 
@@ -34,14 +37,14 @@ impl System {
             return Err(Error::InvalidArgument(1));
         }
         if is_reset {
-            self.authority.reset(&self.x, &untyped).expect("nothing is below it");
+            self.reset(untyped)?;
         }
         for index in first..first + count {
             let target = Slot { home: node, index };
             let made =
                 self.authority.create(&self.x, &untyped, &target, &kind, &first_rights(kind), &(1 << bits));
             let object = made.expect("there is enough memory");
-            self.begin(kind, object);
+            self.begin(kind, object, message.sender);
         }
         Ok(vec![])
     }
@@ -72,6 +75,20 @@ impl System {
         Ok((node.object, first, count))
     }
 
+    /// All memory of an untyped, below which nothing is, is free again. What is not a device's is cleared for that, from
+    /// its end on, a piece in each unit.
+    pub(super) fn reset(&mut self, untyped: Slot) -> Result<(), Preempted> {
+        loop {
+            self.pause()?;
+            let cap = self.cap(&untyped);
+            if cap.watermark == 0 {
+                return Ok(());
+            }
+            let pieces = if self.is_device(cap.object) { 0 } else { (cap.watermark - 1) / PIECE };
+            self.authority.reset(&self.x, &untyped, &(pieces * PIECE)).expect("nothing is below it");
+        }
+    }
+
     /// A new frame is all zeroes.
     fn clear_memory(&mut self, frame: Object) {
         let start: u64 = self.x.of(&self.authority.start, &frame);
@@ -79,11 +96,12 @@ impl System {
         self.memory.retain(|address, _| !range.contains(address));
     }
 
-    /// What a new object is doing.
-    fn begin(&mut self, kind: Kind, object: Object) {
+    /// What a new object is doing, which `creator` makes.
+    fn begin(&mut self, kind: Kind, object: Object, creator: Object) {
         match kind {
             Kind::Tcb => {
-                let thread = Thread { domain: self.domains.current, ..Thread::default() };
+                let name = self.name_after(creator);
+                let thread = Thread { domain: self.domains.current, name, ..Thread::default() };
                 self.threads.insert(object, thread);
             }
             Kind::Endpoint => drop(self.endpoints.insert(object, Endpoint::default())),

@@ -77,7 +77,7 @@ pub fn none_is_nothing<A: Algebra>(x: &A, s: &Authority<A>, _: &[A::Slot], _: &[
     x.and(x.and(s.is_empty(x, &x.no_slot()), x.not(s.is_live(x, &none))), waits)
 }
 
-/// What a capability names is alive, and of the capability's kind. A zombie names something with slots in it.
+/// What a capability names is alive, and of the capability's kind. A zombie names something that does not die at once.
 pub fn every_capability_names_a_live_object_of_its_kind<A: Algebra>(
     x: &A,
     s: &Authority<A>,
@@ -87,8 +87,8 @@ pub fn every_capability_names_a_live_object_of_its_kind<A: Algebra>(
     let cap = s.cap(x, &slots[0]);
     let is_zombie = x.same_kind(&cap.kind, &x.kind(Kind::Zombie));
     let of_its_kind = x.same_kind(&x.of(&s.live, &cap.object), &cap.kind);
-    let right =
-        x.or(x.and(is_zombie.clone(), s.is_home(x, &cap.object)), x.and(x.not(is_zombie), of_its_kind));
+    let right = x
+        .or(x.and(is_zombie.clone(), s.is_taken_apart(x, &cap.object)), x.and(x.not(is_zombie), of_its_kind));
     x.implies(x.not(s.is_empty(x, &slots[0])), right)
 }
 
@@ -240,7 +240,7 @@ pub fn rights_never_grow_along_derivation<A: Algebra>(
     x.implies(s.is_below(x, upper, lower), x.within(&inner, &outer))
 }
 
-/// A capability of a kind that knows no rights has all of them.
+/// A capability of a kind that knows no rights has all of them. (A zombie has those of what it was.)
 pub fn kinds_without_rights_have_all<A: Algebra>(
     x: &A,
     s: &Authority<A>,
@@ -248,7 +248,7 @@ pub fn kinds_without_rights_have_all<A: Algebra>(
     _: &[A::Object],
 ) -> A::Bool {
     let cap = s.cap(x, &slots[0]);
-    let knows = [Kind::Null, Kind::Endpoint, Kind::Notification, Kind::Reply, Kind::Frame];
+    let knows = [Kind::Null, Kind::Endpoint, Kind::Notification, Kind::Reply, Kind::Frame, Kind::Zombie];
     x.or(one_of(x, &cap.kind, &knows), x.within(&x.rights(Rights::ALL), &cap.rights))
 }
 

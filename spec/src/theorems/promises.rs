@@ -21,7 +21,7 @@ pub const ALL: &[(&str, Statement)] = &[
     ("a_moved_capability_stays_what_it_was", a_moved_capability_stays_what_it_was),
     ("a_mapped_capability_knows_where", a_mapped_capability_knows_where),
     ("deletion_makes_progress", deletion_makes_progress),
-    ("after_a_reset_all_memory_is_free", after_a_reset_all_memory_is_free),
+    ("after_a_reset_only_what_is_left_is_not_free", after_a_reset_only_what_is_left_is_not_free),
     ("a_receiver_receives", a_receiver_receives),
 ];
 
@@ -146,8 +146,8 @@ pub fn a_mapped_capability_knows_where(change: &Change<'_>, _: &[SExpr], _: &[SE
 }
 
 /// A step of deleting gets on: it empties the slot, or makes a zombie of a capability that was none, or finds something
-/// in what a zombie names. Objects with slots in them die only when a zombie has emptied them, and objects die only
-/// with their last capability.
+/// in what a zombie or an interrupt's handler names. Objects that do not die at once die only as zombies, and objects
+/// die only with their last capability.
 pub fn deletion_makes_progress(change: &Change<'_>, slots: &[SExpr], _: &[SExpr]) -> SExpr {
     let Change { x, before, after, done, .. } = change;
     let Some((slot, progress)) = &done.progress else { return x.truth(true) };
@@ -156,21 +156,22 @@ pub fn deletion_makes_progress(change: &Change<'_>, slots: &[SExpr], _: &[SExpr]
     match progress {
         Progress::Done => after.is_empty(x, slot),
         Progress::Died => {
-            let is_right = x.and(x.not(other), x.or(was_zombie, x.not(before.is_home(x, &object))));
+            let is_right = x.and(x.not(other), x.or(was_zombie, x.not(before.is_taken_apart(x, &object))));
             x.and(x.and(after.is_empty(x, slot), x.not(after.is_live(x, &object))), is_right)
         }
         Progress::Zombie => x.and(x.not(was_zombie), after.is(x, slot, Kind::Zombie)),
         Progress::Inside(inside) => {
             let is_inside = x.and(x.same_object(&x.home(inside), &object), x.not(after.is_empty(x, inside)));
-            x.and(was_zombie, x.and(is_inside, x.not(x.same_slot(inside, slot))))
+            let has_slots = x.or(was_zombie, before.is(x, slot, Kind::IrqHandler));
+            x.and(has_slots, x.and(is_inside, x.not(x.same_slot(inside, slot))))
         }
     }
 }
 
-/// After a reset, the untyped can give away all of its memory.
-pub fn after_a_reset_all_memory_is_free(change: &Change<'_>, _: &[SExpr], _: &[SExpr]) -> SExpr {
+/// After a reset, the untyped can give away all of its memory but what was to be left.
+pub fn after_a_reset_only_what_is_left_is_not_free(change: &Change<'_>, _: &[SExpr], _: &[SExpr]) -> SExpr {
     let Change { x, after, done, .. } = change;
-    done.reset.map_or(x.truth(true), |untyped| x.same_data(&x.at(&after.watermark, &untyped), &x.number(0)))
+    done.reset.map_or(x.truth(true), |(untyped, left)| x.same_data(&x.at(&after.watermark, &untyped), &left))
 }
 
 /// A thread that begins to receive does so from the endpoint that it named.

@@ -49,8 +49,8 @@ pub struct Done {
     pub moved: Vec<Moved>,
     /// What was to be deleted, and how far it is.
     pub progress: Option<(SExpr, Progress<SExpr>)>,
-    /// An untyped that was reset.
-    pub reset: Option<SExpr>,
+    /// An untyped that was reset, and what was left of it.
+    pub reset: Option<(SExpr, SExpr)>,
     /// A slot whose capability was mapped, and where.
     pub mapped: Option<(SExpr, SExpr)>,
 }
@@ -246,15 +246,17 @@ fn enter(x: &Symbolic, s: &mut Authority<Symbolic>) -> Done {
 }
 
 fn reset(x: &Symbolic, s: &mut Authority<Symbolic>) -> Done {
-    let untyped = slot(x);
-    let reasons = vec![x.not(s.is(x, &untyped, Kind::Untyped))];
+    let (untyped, left) = (slot(x), x.any_number());
+    let watermark = s.cap(x, &untyped).watermark;
+    let frees = x.and(x.at_most(&x.number(0), &left), x.at_most(&left, &watermark));
+    let reasons = vec![x.not(s.is(x, &untyped, Kind::Untyped)), x.not(frees)];
     let blocks = Some(x.slots_with(&|slot| s.is_below(x, &untyped, slot)));
-    let success = s.reset(x, &untyped).is_ok();
+    let success = s.reset(x, &untyped, &left).is_ok();
     Done {
         success,
         slots: vec![untyped],
         refusal: Some(Refusal { reasons, blocks }),
-        reset: success.then_some(untyped),
+        reset: success.then_some((untyped, left)),
         ..Done::default()
     }
 }
