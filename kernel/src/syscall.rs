@@ -202,6 +202,8 @@ impl<A: Arch> Kernel<A> {
 
     /// `thread` was preempted in the middle of a call that it will repeat; here the entry ends. The interrupt that preempted
     /// it comes when the kernel is left.
+    #[cold]
+    #[inline(never)]
     fn repeat_later(&mut self, thread: Ref<Tcb>) {
         only_if::<{ fact::PREEMPTED }>();
         if self.core.current == Some(thread) && self.store[thread].state == ThreadState::Running {

@@ -114,8 +114,10 @@ impl<A: Arch> Kernel<A> {
             raised.active = true;
             return true;
         };
-        let is_alone = self.store[waiter].links.is_alone();
-        let Some(turn) = self.plan_preemption(waiter).filter(|_| is_alone) else { return false };
+        if !self.store[waiter].links.is_alone() {
+            return false;
+        }
+        let Some(turn) = self.plan_preemption(waiter) else { return false };
         self.store[notification].queue = None;
         let woken = &mut self.store[waiter];
         woken.notification = None;

@@ -191,6 +191,7 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// The system call Yield (`syscalls.md` §12): the current thread gives the rest of its first refill away.
+    #[inline(never)]
     pub fn yield_current(&mut self) {
         let (Some(tcb), Some(context)) = (self.core.current, self.core.sched_context) else { return };
         let used = self.take_used();
