@@ -76,6 +76,12 @@ pub mod kind {
     pub const TIMES: u64 = 14;
     /// The way goes on only if this is not what was entered or done: as [`CASE`].
     pub const NOT_CASE: u64 = 12;
+    /// Here an interrupt may come, once. Words: the address of a function that its trap runs, each instruction once at
+    /// most; the bytes of stack.
+    pub const TRAP: u64 = 15;
+    /// How often the string instruction that follows repeats itself at most. Words: the bytes each time, as of
+    /// [`BYTES_ROUND`], or 0; then how often.
+    pub const REPEATED: u64 = 16;
     /// A round of a loop whose rounds are counted over the whole entry to the kernel, in all places together. Words: an
     /// identifier, the most rounds.
     pub const SHARED_ROUND: u64 = 8;

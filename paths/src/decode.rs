@@ -3,10 +3,12 @@
 //! What an instruction does to the flow of control and to the stack; nothing else matters here.
 //!
 //! On 64-bit Arm and on RISC-V the instructions that change the flow of control have encodings of their own, few enough
-//! to be decoded here in full. One that is not understood is an error, never passed over.
+//! to be decoded here in full. On x86 a library decodes them all. One that is not understood is an error, never passed
+//! over.
 
 mod aarch64;
 mod riscv64;
+mod x86_64;
 
 use anyhow::{Context, Result, bail};
 use object::Architecture;
@@ -16,12 +18,18 @@ use object::Architecture;
 pub enum Flow {
     /// To the next one.
     Next,
+    /// To the next one, after it has been executed several times.
+    Repeats,
     /// To an address.
     Jump(u64),
     /// To an address, or to the next one.
     Branch(u64),
     /// To a function, and then to the next one.
     Call(u64),
+    /// To the function whose address stands at this address, and then to the next one.
+    CallBy(u64),
+    /// To the address that stands at this address.
+    JumpBy(u64),
     /// To a computed address, and then to the next one.
     ComputedCall,
     /// To a computed address.
@@ -78,6 +86,7 @@ pub fn decode(architecture: Architecture, start: u64, code: &[u8]) -> Result<Vec
     let decode = match architecture {
         Architecture::Aarch64 => aarch64::decode,
         Architecture::Riscv64 => riscv64::decode,
+        Architecture::X86_64 => x86_64::decode,
         other => bail!("no decoder for {other:?}"),
     };
     let mut instructions = Vec::new();
@@ -88,10 +97,20 @@ pub fn decode(architecture: Architecture, start: u64, code: &[u8]) -> Result<Vec
         at += instruction.bytes as usize;
         instructions.push(instruction);
     }
-    if architecture == Architecture::Riscv64 {
-        riscv64::join(&mut instructions, start, code)?;
+    match architecture {
+        Architecture::Riscv64 => riscv64::join(&mut instructions, start, code)?,
+        Architecture::X86_64 => x86_64::resolve(&mut instructions, code),
+        _ => {}
     }
     Ok(instructions)
+}
+
+/// Bytes that a call itself puts on the stack, for the function that is called.
+pub const fn call_bytes(architecture: Architecture) -> u64 {
+    match architecture {
+        Architecture::X86_64 => x86_64::RETURN_BYTES,
+        _ => 0,
+    }
 }
 
 /// The `bits` low bits of `value`, with their sign, as a number to be added to an address.

@@ -2,11 +2,12 @@
 
 //! The kernel's ELF: functions, marks, and places in the source.
 
+use crate::decode::{self, Flow, Instruction};
 use addr2line::gimli::{self, EndianSlice, LittleEndian};
 use addr2line::{Context as Lines, LookupResult};
 use anyhow::{Context, Result, ensure};
 use keel_bounds::{RECORD_BYTES, SECTION, kind};
-use object::{Architecture, Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
+use object::{Architecture, Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind, SymbolKind};
 use std::collections::BTreeMap;
 
 /// A mark that the source left: see [`keel_bounds::kind`].
@@ -44,6 +45,8 @@ pub struct Image<'a> {
     pub stack_bytes: Option<u64>,
     /// The sections with code: address and content.
     code: Vec<(u64, &'a [u8])>,
+    /// The segments that nobody writes to: address and content.
+    constants: Vec<(u64, &'a [u8])>,
     /// Where in the source an address comes from.
     lines: Debug<'a>,
 }
@@ -56,6 +59,11 @@ impl<'a> Image<'a> {
         for section in file.sections().filter(|section| section.kind() == SectionKind::Text) {
             code.push((section.address(), section.data().context("a section lies outside of the file")?));
         }
+        let mut constants = Vec::new();
+        for segment in file.segments().filter(|segment| !segment.permissions().writable()) {
+            constants
+                .push((segment.address(), segment.data().context("a segment lies outside of the file")?));
+        }
         let records = file.section_by_name(SECTION).context("it was built without marks")?;
         Ok(Self {
             architecture: file.architecture(),
@@ -63,6 +71,7 @@ impl<'a> Image<'a> {
             marks: marks(records.data().context("the marks lie outside of the file")?)?,
             stack_bytes: stack_bytes(&file),
             code,
+            constants,
             lines: lines(&file).context("its debug information")?,
         })
     }
@@ -82,11 +91,28 @@ impl<'a> Image<'a> {
     }
 
     /// The code from `start` to `end`.
-    pub fn code(&self, start: u64, end: u64) -> Result<&'a [u8]> {
-        let place = |&(base, data): &(u64, &'a [u8])| {
-            data.get(start.checked_sub(base)? as usize..end.checked_sub(base)? as usize)
-        };
-        self.code.iter().find_map(place).with_context(|| format!("there is no code at {start:#x}"))
+    fn code(&self, start: u64, end: u64) -> Result<&'a [u8]> {
+        part(&self.code, start, end).with_context(|| format!("there is no code at {start:#x}"))
+    }
+
+    /// The instructions of a function.
+    pub fn instructions(&self, function: &Symbol) -> Result<Vec<Instruction>> {
+        let code = self.code(function.start, function.end)?;
+        let mut instructions = decode::decode(self.architecture, function.start, code)?;
+        for Instruction { flow, .. } in &mut instructions {
+            *flow = match *flow {
+                Flow::CallBy(place) => self.constant(place).map_or(Flow::ComputedCall, Flow::Call),
+                Flow::JumpBy(place) => self.constant(place).map_or(Flow::ComputedJump, Flow::Jump),
+                known => known,
+            };
+        }
+        Ok(instructions)
+    }
+
+    /// The word at an address where it never changes.
+    pub fn constant(&self, address: u64) -> Option<u64> {
+        let bytes = part(&self.constants, address, address.checked_add(8)?)?;
+        Some(u64::from_le_bytes(bytes.try_into().ok()?))
     }
 
     /// The function that `address` lies in.
@@ -114,6 +140,14 @@ impl<'a> Image<'a> {
         let function = || self.function_at(address).map_or("?", |symbol| symbol.name.as_str());
         ours.or(places.first()).cloned().unwrap_or_else(|| format!("{} at {address:#x}", function()))
     }
+}
+
+/// What one of these pieces of memory has from `start` to `end`.
+fn part<'a>(pieces: &[(u64, &'a [u8])], start: u64, end: u64) -> Option<&'a [u8]> {
+    let within = |&(base, data): &(u64, &'a [u8])| {
+        data.get(start.checked_sub(base)? as usize..end.checked_sub(base)? as usize)
+    };
+    pieces.iter().find_map(within)
 }
 
 /// A path from the root of the sources on, where it is in ours.

@@ -19,6 +19,7 @@
 //! entered are looked at.
 
 use crate::decode::Length as Constant;
+use crate::image::Mark;
 use crate::loops::{self, Rounds};
 use crate::program::{Block, Call, End, Program};
 use crate::query::Query;
@@ -142,7 +143,7 @@ impl<'a, 'i> Evaluation<'a, 'i> {
             } else {
                 let Some(&node) = component.first() else { continue };
                 let Some(flow) = flows.get(&node).filter(|flow| !flow.is_empty()).cloned() else { continue };
-                let summary = self.pass(number, node, &flow)?;
+                let summary = self.pass(number, bytes, node, &flow)?;
                 let next = self.reach.next(number, node);
                 let out = next.into_iter().map(|next| ((node, next), summary.out.clone())).collect();
                 (out, summary.ended)
@@ -300,10 +301,11 @@ impl<'a, 'i> Evaluation<'a, 'i> {
     }
 
     /// A block, with what it calls.
-    fn pass(&mut self, number: usize, node: usize, flow: &Flow) -> Result<Summary> {
+    fn pass(&mut self, number: usize, bytes: Option<u64>, node: usize, flow: &Flow) -> Result<Summary> {
         let block = self.block(number, node);
         ensure!(block.end != End::Computed, "a jump to a computed address at {}", self.place(number, node));
-        let own = Path::of_block(number, node, block.instructions);
+        let instructions = block.instructions + self.repetitions(number, node, bytes)?;
+        let own = Path::of_block(number, node, instructions);
         let mut result = Summary::default();
         let mut begun = Flow::default();
         let is_passed = self.query.is_passed(&block.marks);
@@ -339,10 +341,29 @@ impl<'a, 'i> Evaluation<'a, 'i> {
         Ok(result)
     }
 
+    /// How often the last instruction of a block is executed besides once, of a function that is given `bytes`.
+    fn repetitions(&self, number: usize, node: usize, bytes: Option<u64>) -> Result<u64> {
+        let block = self.block(number, node);
+        if !block.repeats {
+            return Ok(0);
+        }
+        let said = block.marks.iter().find(|mark| mark.kind == kind::REPEATED).map(|mark| mark.words);
+        match (said, bytes) {
+            (Some([0, most, _]), _) => Ok(most),
+            (Some([each, ..]), Some(bytes)) => Ok(bytes / each),
+            _ => bail!("an instruction repeats itself without a bound at {}", self.place(number, node)),
+        }
+    }
+
     /// Whether the length of a function depends on how much memory it is given.
     fn wants_bytes(&self, callee: usize) -> bool {
         let blocks = &self.program.functions[callee].blocks;
-        blocks.iter().flat_map(|block| &block.marks).any(|mark| mark.kind == kind::BYTES_ROUND)
+        let depends = |mark: &Mark| match mark.kind {
+            kind::BYTES_ROUND => true,
+            kind::REPEATED => mark.words[0] != 0,
+            _ => false,
+        };
+        blocks.iter().flat_map(|block| &block.marks).any(depends)
     }
 
     /// How much memory is copied or filled by the call at the end of a block: a constant, or what a mark says.

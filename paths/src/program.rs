@@ -5,10 +5,11 @@
 //! A block is entered at its first instruction only and left behind its last. It ends at the latest behind a call, and
 //! begins at each mark, so that what a mark says is true of the block. All addresses are those of the shipped kernel.
 
-use crate::decode::{Flow, Length, Stack};
+use crate::decode::{Flow, Instruction, Length, Stack};
 use crate::image::{Image, Mark, Symbol};
 use crate::twin;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail, ensure};
+use keel_bounds::kind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How a block ends, if not by going on to others.
@@ -44,6 +45,8 @@ pub struct Block {
     pub instructions: u64,
     /// What is said of it.
     pub marks: Vec<Mark>,
+    /// Whether its last instruction repeats itself.
+    pub repeats: bool,
     /// What its last instruction calls.
     pub call: Option<Call>,
     /// The blocks behind it.
@@ -83,7 +86,7 @@ impl<'a> Program<'a> {
         let mut functions = Vec::new();
         for (&start, function) in &twins {
             let blocks =
-                blocks(twin, &numbers, start, function).with_context(|| function.symbol.name.clone())?;
+                blocks(twin, &twins, &numbers, start).with_context(|| function.symbol.name.clone())?;
             functions.push(Function { symbol: function.symbol.clone(), blocks });
         }
         Ok(Self { image, functions, marks: twin.marks.values().flatten().copied().collect() })
@@ -121,14 +124,18 @@ fn leaders(twin: &Image<'_>, start: u64, function: &twin::Function) -> BTreeSet<
 /// The blocks of a function that begins at `start` in the twin.
 fn blocks(
     twin: &Image<'_>,
+    twins: &BTreeMap<u64, twin::Function>,
     numbers: &BTreeMap<u64, usize>,
     start: u64,
-    function: &twin::Function,
 ) -> Result<Vec<Block>> {
+    let function = &twins[&start];
     let leaders = leaders(twin, start, function);
     let places: BTreeMap<u64, usize> =
         leaders.iter().enumerate().map(|(index, &leader)| (leader, index)).collect();
-    let twin_end = function.instructions.last_key_value().map_or(start, |(last, _)| last + 1);
+    let twin_end = function
+        .instructions
+        .last_key_value()
+        .map_or(start, |(last, (instruction, _))| last + instruction.bytes);
     let mut blocks = Vec::new();
     let mut tails = Vec::new();
     for &start in &leaders {
@@ -137,6 +144,7 @@ fn blocks(
             start: function.instructions[&start].1.address,
             instructions: 0,
             marks: twin.marks.range(start..end).flat_map(|(_, marks)| marks).copied().collect(),
+            repeats: false,
             call: None,
             next: Vec::new(),
             end: End::GoesOn,
@@ -154,9 +162,13 @@ fn blocks(
             }
             last = instruction.flow;
         }
-        if let Some(tail) = finish(&mut block, last, &places, numbers, end)? {
-            tails.push((blocks.len(), tail));
+        for mark in block.marks.iter().filter(|mark| mark.kind == kind::TRAP) {
+            block.instructions += straight(twins, mark.words[0])?;
+            let bytes = mark.words[1].cast_signed();
+            block.stack.extend([Stack::Moves(-bytes), Stack::Moves(bytes)]);
         }
+        let others = finish(&mut block, last, &places, numbers, end)?;
+        tails.extend(others.into_iter().map(|other| (blocks.len(), other)));
         blocks.push(block);
     }
     for (from, callee) in tails {
@@ -165,6 +177,7 @@ fn blocks(
             start: blocks[from].start,
             instructions: 0,
             marks: Vec::new(),
+            repeats: false,
             call: Some(Call::To(callee)),
             next: Vec::new(),
             end: End::Returns,
@@ -176,26 +189,45 @@ fn blocks(
     Ok(blocks)
 }
 
-/// Sets where a block goes, whose last instruction has `flow`; `behind` is the address behind it. Gives the function that it
-/// jumps to on a condition.
+/// How many instructions the function at an address of the twin has, none of which leads back.
+fn straight(twins: &BTreeMap<u64, twin::Function>, address: u64) -> Result<u64> {
+    let function = twins.get(&address);
+    let function = function.with_context(|| format!("{address:#x} is no beginning of a function"))?;
+    let leads_back = |(&at, (instruction, _)): (&u64, &(Instruction, _))| match instruction.flow {
+        Flow::Jump(to) | Flow::Branch(to) => (address..=at).contains(&to),
+        _ => false,
+    };
+    ensure!(!function.instructions.iter().any(leads_back), "a trap's {} has a loop", function.symbol.name);
+    Ok(function.instructions.values().map(|(_, original)| original.count).sum())
+}
+
+/// Sets where a block goes, whose last instruction has `flow`; `behind` is the address behind it. Gives the functions that
+/// it goes on to besides.
 fn finish(
     block: &mut Block,
     flow: Flow,
     places: &BTreeMap<u64, usize>,
     numbers: &BTreeMap<u64, usize>,
     behind: u64,
-) -> Result<Option<usize>> {
-    let mut tail = None;
+) -> Result<Vec<usize>> {
+    let mut tails = Vec::new();
     let number = |address: u64| {
         numbers.get(&address).copied().with_context(|| format!("{address:#x} is no beginning of a function"))
     };
-    let go_on = |block: &mut Block| match places.get(&behind) {
-        Some(&next) => block.next.push(next),
-        // What never returns is often called last.
-        None => block.end = End::Stops,
+    let go_on = |block: &mut Block, tails: &mut Vec<usize>| {
+        match (places.get(&behind), numbers.get(&behind)) {
+            (Some(&next), _) => block.next.push(next),
+            // Into the next function, if control comes so far.
+            (None, Some(&next)) => tails.push(next),
+            // What never returns is often called last.
+            (None, None) if block.call.is_some() => block.end = End::Stops,
+            (None, None) => bail!("control leaves the function at its end, {behind:#x}"),
+        }
+        Ok(())
     };
+    block.repeats = flow == Flow::Repeats;
     match flow {
-        Flow::Next => go_on(block),
+        Flow::Next | Flow::Repeats => go_on(block, &mut tails)?,
         Flow::Jump(to) => match places.get(&to) {
             Some(&next) => block.next.push(next),
             None => (block.call, block.end) = (Some(Call::To(number(to)?)), End::Returns),
@@ -203,24 +235,24 @@ fn finish(
         Flow::Branch(to) => {
             match places.get(&to) {
                 Some(&next) => block.next.push(next),
-                None => tail = Some(number(to)?),
+                None => tails.push(number(to)?),
             }
-            go_on(block);
+            go_on(block, &mut tails)?;
         }
         Flow::Call(to) => {
             block.call = Some(Call::To(number(to)?));
-            go_on(block);
+            go_on(block, &mut tails)?;
         }
-        Flow::ComputedCall => {
+        Flow::CallBy(_) | Flow::ComputedCall => {
             block.call = Some(Call::Computed);
-            go_on(block);
+            go_on(block, &mut tails)?;
         }
-        Flow::ComputedJump => block.end = End::Computed,
+        Flow::JumpBy(_) | Flow::ComputedJump => block.end = End::Computed,
         Flow::Return => block.end = End::Returns,
         Flow::Leave => block.end = End::Leaves,
         Flow::Stop => block.end = End::Stops,
     }
     block.next.sort_unstable();
     block.next.dedup();
-    Ok(tail)
+    Ok(tails)
 }

@@ -116,13 +116,13 @@ fn unfold(program: &Program<'_>, trace: Option<&Trace>, times: u64, steps: &mut 
                 work.extend([(Some(&**second), times), (Some(&**first), times)])
             }
             Some(Trace::Repeated(count, trace)) => work.push((Some(trace), times * count)),
-            Some(&Trace::Block(function, block)) => {
+            Some(&Trace::Block(function, block, instructions)) => {
                 let function = &program.functions[function];
                 let block = &function.blocks[block];
                 steps.push(Step {
                     times,
                     address: block.start,
-                    instructions: block.instructions,
+                    instructions,
                     function: function.symbol.name.clone(),
                     source: program.image.source(block.start),
                 });

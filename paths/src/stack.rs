@@ -2,7 +2,7 @@
 
 //! How deep the stack becomes.
 
-use crate::decode::Stack;
+use crate::decode::{self, Stack};
 use crate::program::{Call, Program};
 use crate::reach::{BACK_TO_CALLER, Reach};
 use std::collections::{BTreeMap, HashMap};
@@ -44,7 +44,8 @@ impl<'a, 'i> Depths<'a, 'i> {
                 deepest = deepest.max(depth);
             }
             if let Some(Call::To(callee)) = block.call {
-                deepest = deepest.max(depth + self.of(callee) as i64);
+                let call = decode::call_bytes(self.program.image.architecture) + self.of(callee);
+                deepest = deepest.max(depth + call as i64);
             }
             for next in self.reach.next(number, node) {
                 if next != BACK_TO_CALLER && depths.insert(next, depth).is_none() {

@@ -33,6 +33,7 @@ pub struct Section {
 pub fn entries(architecture: Architecture) -> &'static [&'static str] {
     match architecture {
         Architecture::Aarch64 => &["keel_vector_user_sync", "keel_vector_user_irq", "keel_vector_user_error"],
+        Architecture::X86_64 => &["keel_call", "keel_call_with_bases", "keel_stubs"],
         _ => &["keel_trap"],
     }
 }

@@ -11,7 +11,7 @@
 //! Instructions that do nothing and are no marks align what follows. Where they stand differs between the two; those of
 //! the shipped kernel count, with the instruction before them.
 
-use crate::decode::{self, Flow, Instruction};
+use crate::decode::{Flow, Instruction};
 use crate::image::{Image, Symbol};
 use anyhow::{Context, Result, ensure};
 use std::collections::BTreeMap;
@@ -60,8 +60,7 @@ pub fn functions<'a>(shipped: &Image<'a>, twin: &Image<'a>) -> Result<BTreeMap<u
 fn pair<'i>(of: [(&Image<'i>, &Symbol); 2]) -> Result<BTreeMap<u64, (Instruction, Original)>> {
     let mut sides = Vec::new();
     for (image, symbol) in of {
-        let code = image.code(symbol.start, symbol.end)?;
-        sides.push(decode::decode(image.architecture, symbol.start, code)?);
+        sides.push(image.instructions(symbol)?);
     }
     let [shipped, twin] = [0, 1].map(|side| Side::new(of[side].0, of[side].1, &sides[side]));
     ensure!(

@@ -16,8 +16,8 @@ const MOST_TIMES: u64 = (1 << FACT_BITS) - 1;
 /// Which way it was.
 #[derive(Debug)]
 pub enum Trace {
-    /// This block of this function.
-    Block(usize, usize),
+    /// This block of this function, with so many instructions.
+    Block(usize, usize, u64),
     /// One behind the other.
     Both(Rc<Trace>, Rc<Trace>),
     /// Several times.
@@ -56,7 +56,7 @@ impl Ord for Path {
 impl Path {
     /// One block.
     pub fn of_block(function: usize, block: usize, instructions: u64) -> Self {
-        Self { instructions, trace: Some(Rc::new(Trace::Block(function, block))) }
+        Self { instructions, trace: Some(Rc::new(Trace::Block(function, block, instructions))) }
     }
 
     /// This one and then the other.
