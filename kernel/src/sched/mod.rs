@@ -345,8 +345,11 @@ impl<A: Arch> Kernel<A> {
         true
     }
 
-    /// The current thread may have come to another context, which may have no budget.
+    /// The current thread may have come to another context. A sporadic one counts anew, and it may have no budget.
     pub(crate) fn check_own_context(&mut self, current: Ref<Tcb>) {
+        if let Some(context) = self.store[current].sched_context {
+            self.sc_unblock_check(context);
+        }
         if self.is_schedulable(current) {
             self.wait_for_budget(current);
         }

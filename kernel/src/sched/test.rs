@@ -336,6 +336,53 @@ fn a_server_whose_client_runs_out_of_time_waits_for_it() {
     assert_eq!(running(&world), Some(server.tcb));
 }
 
+/// A server that waits at an endpoint without time of its own.
+fn passive_server(world: &mut World) -> (Thread, CPtr) {
+    let (server, endpoint) = (world.thread(255), world.endpoint());
+    world.run(server.tcb);
+    world.recv(endpoint, server.reply);
+    world.must(server.sched_context, label::SCHED_CONTEXT_UNBIND, &[], &[]);
+    (server, endpoint)
+}
+
+#[test]
+fn a_sporadic_budget_that_comes_with_a_queued_call_counts_from_then_on() {
+    let (mut world, end) = world();
+    let (server, endpoint) = passive_server(&mut world);
+    let client = budgeted(&mut world, TENTH_US, 0, SPORADIC);
+    world.call(endpoint, 0, &[], &[]);
+    world.run(client.tcb);
+    world.call(endpoint, 0, &[], &[]);
+    world.pass_us(3_000);
+    world.reply_recv(endpoint, server.reply, 0, &[]);
+    assert_eq!(world.kernel.store[server.tcb].sched_context, Some(world.sched_context(client.sched_context)));
+    world.pass_us(1_000);
+    assert_eq!(running(&world), Some(world.root()), "the budget is used up");
+    world.wait(end);
+    assert_eq!(samples(&mut world, server.tcb, 90, 100), 0, "it comes back ten milliseconds after 3 ms");
+    assert_eq!(samples(&mut world, server.tcb, 10, 100), 10);
+}
+
+#[test]
+fn a_sporadic_budget_that_comes_with_a_signal_counts_from_then_on() {
+    let (mut world, _) = world();
+    let (_, endpoint) = passive_server(&mut world);
+    let (driver, bell) = (world.thread(255), world.notification());
+    let lent = world.make(object::SCHED_CONTEXT, 8);
+    world.configure(lent, TENTH_US, 0, SPORADIC);
+    world.must(lent, label::SCHED_CONTEXT_BIND, &[], &[bell]);
+    world.must(driver.cap, label::TCB_BIND_NOTIFICATION, &[], &[bell]);
+    world.signal(bell);
+    world.pass_us(3_000);
+    world.run(driver.tcb);
+    // Its own time goes to the server; what its notification lends comes.
+    world.nb_send_recv(endpoint, &[], endpoint, driver.reply);
+    assert_eq!(world.kernel.store[driver.tcb].sched_context, Some(world.sched_context(lent)));
+    let context = world.sched_context(lent);
+    let head = world.kernel.store[context.head_refill(&world.kernel.store)];
+    assert_eq!(head.time, world.kernel.arch.time());
+}
+
 // --- priorities and choices --------------------------------------------------------------------------------------------
 
 /// Gives the running root task priority 100.
