@@ -347,13 +347,14 @@ impl System {
         }
     }
 
-    /// Moves a scheduling context to a thread, which has none.
+    /// Moves a scheduling context to a thread, which has none. A sporadic one begins anew.
     fn give_context(&mut self, context: Object, to: Object) {
         if let Some(from) = self.context_mut(context).thread.replace(to) {
             self.queues.leave(from);
             self.thread_mut(from).context = None;
         }
         self.thread_mut(to).context = Some(context);
+        self.unblock(context);
     }
 
     /// Takes a scheduling context from the thread that has it, which cannot run without. Who yielded to it is told.

@@ -70,7 +70,6 @@ impl System {
     /// A thread without a context gets one that nobody runs on.
     pub(super) fn bind_thread(&mut self, context: Object, thread: Object) {
         self.give_context(context, thread);
-        self.unblock(context);
         if self.is_schedulable(thread) && !self.waits_if_it_must(thread) {
             self.reschedule();
             if self.current != Some(thread) {
