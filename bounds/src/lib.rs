@@ -28,7 +28,9 @@
 //!
 //! 1. Between [`Rounds::begin`] and the end of its loop, [`Rounds::count`] is executed at most as often as the bound
 //!    says. This is what the debug build asserts and what the analysis takes for granted.
-//! 2. A mark neither reads nor writes a register, memory or flags.
+//! 2. Where the way is said to go on only for some kind of entry, or only if a fact holds or came about at most so often, it
+//!    is so. The debug build asserts this too, within an [`Entry`].
+//! 3. A mark neither reads nor writes a register, memory or flags.
 //!
 //! A record is five words of 8 bytes, little-endian as all machines are here: the address, the kind ([`kind`]) and
 //! three words that the kind gives a meaning.
@@ -38,6 +40,9 @@
 //! ([`PLACE`]). The analysis checks that the two kernels have the same code otherwise, and takes the marks from the second.
 
 #![no_std]
+
+#[cfg(debug_assertions)]
+mod watch;
 
 /// The section of the records.
 pub const SECTION: &str = ".keel.bounds";
@@ -82,6 +87,8 @@ pub mod kind {
     /// How often the string instruction that follows repeats itself at most. Words: the bytes each time, as of
     /// [`BYTES_ROUND`], or 0; then how often.
     pub const REPEATED: u64 = 16;
+    /// An entry to the kernel begins: no facts hold.
+    pub const ENTRY: u64 = 17;
     /// A round of a loop whose rounds are counted over the whole entry to the kernel, in all places together. Words: an
     /// identifier, the most rounds.
     pub const SHARED_ROUND: u64 = 8;
@@ -116,6 +123,10 @@ pub mod fact {
     pub const PREEMPTED: u64 = 1;
     /// The system call is in its receiving phase.
     pub const RECEIVES: u64 = 2;
+    /// A message about a fault is under way to its handler.
+    pub const TELLS_FAULT: u64 = 3;
+    /// The fault is that a budget is used up.
+    pub const IS_TIMEOUT: u64 = 4;
 }
 
 /// What a sending phase does that is no invocation. Labels are smaller.
@@ -273,6 +284,8 @@ pub fn preemption_point() {
 #[inline(always)]
 pub fn entered_by<const VALUE: u64>() {
     record!(kind::CASE, group::ENTRY, VALUE, 0);
+    #[cfg(debug_assertions)]
+    watch::entered_by(VALUE);
 }
 
 /// The way goes on only for this operation: an invocation's label or one of [`operation`].
@@ -289,26 +302,77 @@ pub fn fault_is<const VALUE: u64>() {
 
 /// The way goes on only for an entry to the kernel that is not of this kind.
 #[inline(always)]
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn not_entered_by<const VALUE: u64>() {
     record!(kind::NOT_CASE, group::ENTRY, VALUE, 0);
+    #[cfg(debug_assertions)]
+    watch::not_entered_by(VALUE);
+}
+
+/// An entry to the kernel: as long as this lives a debug build checks what is said of the way.
+#[derive(Debug)]
+#[must_use]
+pub struct Entry(());
+
+impl Entry {
+    /// An entry begins. No facts hold.
+    #[inline(always)]
+    pub fn begin() -> Self {
+        record!(kind::ENTRY, 0, 0, 0);
+        #[cfg(debug_assertions)]
+        watch::begin();
+        Self(())
+    }
+}
+
+#[cfg(debug_assertions)]
+impl Drop for Entry {
+    fn drop(&mut self) {
+        watch::end();
+    }
 }
 
 /// From here on `FACT`, one of [`fact`], holds.
 #[inline(always)]
 pub fn holds<const FACT: u64>() {
     record!(kind::FACT, FACT, 0, 0);
+    #[cfg(debug_assertions)]
+    watch::fact(kind::FACT, FACT, 0);
+}
+
+/// From here on `FACT` does not hold.
+#[inline(always)]
+pub fn ends<const FACT: u64>() {
+    record!(kind::NO_FACT, FACT, 0, 0);
+    #[cfg(debug_assertions)]
+    watch::fact(kind::NO_FACT, FACT, 0);
 }
 
 /// The way goes on only if `FACT` holds.
 #[inline(always)]
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn only_if<const FACT: u64>() {
     record!(kind::IF_FACT, FACT, 0, 0);
+    #[cfg(debug_assertions)]
+    watch::fact(kind::IF_FACT, FACT, 0);
 }
 
 /// The way goes on only if `FACT` does not hold.
 #[inline(always)]
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn only_unless<const FACT: u64>() {
     record!(kind::UNLESS_FACT, FACT, 0, 0);
+    #[cfg(debug_assertions)]
+    watch::fact(kind::UNLESS_FACT, FACT, 0);
+}
+
+/// `FACT` comes about once more. The way goes on only if that is at most `MOST` times, up to 15, since it did not hold.
+#[inline(always)]
+#[cfg_attr(debug_assertions, track_caller)]
+pub fn at_most_times<const FACT: u64, const MOST: u64>() {
+    record!(kind::TIMES, FACT, MOST, 0);
+    #[cfg(debug_assertions)]
+    watch::fact(kind::TIMES, FACT, MOST);
 }
 
 /// What follows belongs to no path that is bounded: it ends the machine, or is for its debugger.
@@ -354,6 +418,53 @@ mod test {
         for _ in 0..65 {
             rounds.count();
         }
+    }
+
+    #[test]
+    fn facts_are_counted_within_an_entry() {
+        super::only_if::<1>();
+        let _entry = super::Entry::begin();
+        super::only_unless::<1>();
+        super::holds::<1>();
+        super::only_if::<1>();
+        super::ends::<1>();
+        super::only_unless::<1>();
+        super::at_most_times::<2, 2>();
+        super::at_most_times::<2, 2>();
+        super::entered_by::<7>();
+        super::not_entered_by::<8>();
+        super::entered_by::<8>();
+        super::not_entered_by::<8>();
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic = "fact 2 comes about more than 1 times"]
+    fn a_fact_too_many_is_noticed() {
+        let _entry = super::Entry::begin();
+        super::at_most_times::<2, 1>();
+        super::at_most_times::<2, 1>();
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic = "fact 1 does not hold"]
+    fn facts_do_not_outlive_their_entry() {
+        drop(super::Entry::begin());
+        super::holds::<1>();
+        let _entry = super::Entry::begin();
+        super::holds::<1>();
+        let _next = super::Entry::begin();
+        super::only_if::<1>();
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic = "the kernel was entered by 0x8"]
+    fn a_wrong_kind_of_entry_is_noticed() {
+        let _entry = super::Entry::begin();
+        super::entered_by::<8>();
+        super::not_entered_by::<8>();
     }
 
     #[test]

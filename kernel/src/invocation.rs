@@ -14,6 +14,7 @@ use crate::cspace::Slot;
 use crate::error::Error;
 use crate::object::{Tcb, irq};
 use crate::store::Ref;
+use crate::syscall::not_in_two_phases;
 use crate::units::KernelAddr;
 use keel_abi::message::{MAX_EXTRA_CAPS, MESSAGE_REGISTERS, MessageInfo};
 
@@ -107,16 +108,19 @@ impl<A: Arch> Kernel<A> {
                 }
             }
             tag::CNODE => {
+                not_in_two_phases();
                 let decoded = self.decode_cnode(raw, message);
                 return self.act(decoded, |kernel, operation| kernel.perform_cnode(*operation));
             }
             tag::TCB => {
+                not_in_two_phases();
                 if let Cap::Tcb(tcb) = raw.into() {
                     let decoded = self.decode_tcb(tcb, message);
                     return self.act(decoded, |kernel, operation| kernel.perform_tcb(operation, message));
                 }
             }
             tag::SCHED_CONTEXT => {
+                not_in_two_phases();
                 if let Cap::SchedContext { object, .. } = raw.into() {
                     let decoded = self.decode_sched_context(object, message);
                     let perform =
@@ -125,12 +129,14 @@ impl<A: Arch> Kernel<A> {
                 }
             }
             tag::SCHED_CONTROL => {
+                not_in_two_phases();
                 if let Cap::SchedControl { core } = raw.into() {
                     let decoded = self.decode_sched_control(core, message);
                     return self.act(decoded, |kernel, configure| kernel.perform_configure(*configure));
                 }
             }
             tag::DOMAIN_SET => {
+                not_in_two_phases();
                 let decoded = self.decode_domain_set(message);
                 return self.act(decoded, |kernel, operation| kernel.perform_domain(*operation));
             }

@@ -23,7 +23,8 @@ use crate::store::Ref;
 use keel_abi::message::{MESSAGE_REGISTERS, MessageInfo};
 use keel_abi::syscall;
 use keel_bounds::{
-    at_most, entered_by, entry, fact, holds, not_entered_by, only_if, only_unless, operation, operation_is,
+    Entry, at_most, entered_by, entry, fact, holds, not_entered_by, only_if, only_unless, operation,
+    operation_is,
 };
 
 /// How a sending phase behaves (`syscalls.md` §7).
@@ -78,6 +79,7 @@ impl<A: Arch> Kernel<A> {
     /// The current thread has executed a system call. Gives the thread that runs next.
     #[inline(always)]
     pub fn handle_syscall(&mut self) -> Option<Ref<Tcb>> {
+        let _entry = Entry::begin();
         let thread = self.core.current?;
         let number = self.register(thread, A::REGISTERS.number);
         not_entered_by::<{ entry::INTERRUPT }>();
@@ -127,6 +129,7 @@ impl<A: Arch> Kernel<A> {
 
     /// The current thread has done what `fault` says.
     pub fn handle_fault(&mut self, fault: Fault) {
+        let _entry = Entry::begin();
         if !self.check_budget() {
             return;
         }
@@ -140,6 +143,7 @@ impl<A: Arch> Kernel<A> {
     /// An interrupt has come, while a thread ran or while the kernel idled. One thing is done: what is due besides
     /// interrupts again, at once.
     pub fn handle_irq(&mut self) {
+        let _entry = Entry::begin();
         let is_quiet = self.is_quiet();
         if !is_quiet && !self.check_budget_at_interrupt() {
             if A::INTERRUPTS_STAY {
@@ -489,6 +493,7 @@ impl<A: Arch> Kernel<A> {
         if !kind.with_reply {
             return Ok(None);
         }
+        not_without_reply();
         let address = self.register(thread, A::REGISTERS.reply);
         let slot: Ref<Slot> = self.lookup_cap(thread, address).map_err(|failure| (address, failure))?;
         match self.store[slot].cap() {
@@ -496,6 +501,22 @@ impl<A: Arch> Kernel<A> {
             _ => Err((address, LookupFailure::MissingCapability { bits_left: 0 })),
         }
     }
+}
+
+/// Says that no system call that receives without a reply object comes here.
+#[inline(always)]
+pub(crate) fn not_without_reply() {
+    not_entered_by::<{ syscall::WAIT as u64 }>();
+    not_entered_by::<{ syscall::NB_WAIT as u64 }>();
+    not_entered_by::<{ syscall::NB_SEND_WAIT as u64 }>();
+}
+
+/// Says that no system call with two phases comes here.
+#[inline(always)]
+pub(crate) fn not_in_two_phases() {
+    not_entered_by::<{ syscall::REPLY_RECV as u64 }>();
+    not_entered_by::<{ syscall::NB_SEND_RECV as u64 }>();
+    not_entered_by::<{ syscall::NB_SEND_WAIT as u64 }>();
 }
 
 /// Objects that the first of two phases does not invoke (`syscalls.md` §7, step 4).

@@ -5,12 +5,14 @@
 //! Interrupts are off while the kernel runs, so the longest way through it, in instructions, bounds the latency of every
 //! system on it. This crate computes that length from the kernel's ELF as it is shipped: it decodes the code
 //! ([`decode`]), takes it apart into blocks ([`program`]), finds the loops, of which the source says how many rounds they
-//! have at most ([`keel_bounds`]), and adds up the longest way through each function ([`length`]), callees first.
+//! have at most ([`keel_bounds`]), and adds up the longest way through each function ([`length`]), callees first. What
+//! the source says comes from a [`twin`] of the kernel, in which it has its place among the instructions.
 //!
 //! ```text
-//!   ELF ----> functions ----> blocks and edges ----> nest of loops ----> longest paths
-//!    |                              ^                     ^
-//!    '----> records of marks -------'---------------------'
+//!   ELF --------> functions ---> blocks and edges ---> nest of loops ---> longest paths
+//!                    ||                ^                    ^
+//!   ELF of twin -> functions,          |                    |
+//!                  marks --------------'--------------------'
 //! ```
 //!
 //! What cannot be bounded is an error that names the place in the source: recursion, a jump or call to a computed

@@ -147,3 +147,72 @@ fn passed(function: &Function, blocks: &BTreeSet<usize>, header: usize, mark: Ma
     }
     least
 }
+
+#[cfg(test)]
+mod test {
+    use super::*;
+    use crate::decode::Length;
+    use crate::image::Symbol;
+    use crate::program::{Block, End};
+
+    /// Marks of a loop with 12 rounds.
+    const ROUND: Mark = Mark { kind: kind::ROUND, words: [1, 12, 0] };
+    const BEGIN: Mark = Mark { kind: kind::BEGIN, ..ROUND };
+
+    /// A function with these blocks: marks, and which blocks come next.
+    fn function(blocks: &[(&[Mark], &[usize])]) -> Function {
+        let block = |&(marks, next): &(&[Mark], &[usize])| Block {
+            start: 0,
+            instructions: 1,
+            marks: marks.to_vec(),
+            call: None,
+            next: next.to_vec(),
+            end: End::GoesOn,
+            length: Length::Same,
+            stack: Vec::new(),
+        };
+        let symbol = Symbol { name: "f".into(), start: 0, end: 0 };
+        Function { symbol, blocks: blocks.iter().map(block).collect() }
+    }
+
+    /// The rounds of the loop of these blocks, entered at the first.
+    fn of(function: &Function, blocks: &[usize]) -> Option<u64> {
+        let header = blocks[0];
+        match rounds(function, &blocks.iter().copied().collect(), header, [0; 5], None) {
+            Rounds::AtMost { back, .. } => Some(back),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_loop_has_the_rounds_that_its_mark_says() {
+        assert_eq!(of(&function(&[(&[BEGIN], &[1]), (&[ROUND], &[1, 2]), (&[], &[])]), &[1]), Some(12));
+        // Unrolled.
+        let twice = function(&[(&[BEGIN], &[1]), (&[ROUND], &[2, 3]), (&[ROUND], &[1, 3]), (&[], &[])]);
+        assert_eq!(of(&twice, &[1, 2]), Some(6));
+    }
+
+    #[test]
+    fn a_loop_that_can_go_round_without_its_mark_has_no_bound() {
+        let blocks: &[(&[Mark], &[usize])] =
+            &[(&[BEGIN], &[1]), (&[], &[2, 3]), (&[ROUND], &[1]), (&[], &[1, 4]), (&[], &[])];
+        assert_eq!(of(&function(blocks), &[1, 2, 3]), None);
+    }
+
+    #[test]
+    fn an_unrolled_loop_lends_its_bound_to_none_around_it_or_in_it() {
+        let around = function(&[(&[BEGIN, ROUND], &[1]), (&[ROUND], &[0, 2]), (&[], &[])]);
+        assert_eq!(of(&around, &[0, 1]), None);
+        let inside = function(&[(&[BEGIN, ROUND], &[1]), (&[], &[1, 2]), (&[ROUND], &[3]), (&[], &[])]);
+        assert_eq!(of(&inside, &[1]), None);
+    }
+
+    #[test]
+    fn rare_rounds_are_found() {
+        let rare_round = Mark { words: [2, 3, 0], ..ROUND };
+        let blocks: &[(&[Mark], &[usize])] =
+            &[(&[BEGIN], &[1]), (&[ROUND], &[2, 3]), (&[rare_round], &[3]), (&[], &[1, 4]), (&[], &[])];
+        let found = rare(&function(blocks), &BTreeSet::from([1, 2, 3]), 1, [0; 5]);
+        assert_eq!(found, [(3, BTreeSet::from([1, 3]))]);
+    }
+}

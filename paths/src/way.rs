@@ -112,6 +112,7 @@ impl State {
     /// Behind these marks, nothing if the way does not go on.
     pub fn behind(self, marks: &[Mark]) -> Option<Self> {
         marks.iter().try_fold(self, |state, &Mark { kind, words: [fact, most, _] }| match kind {
+            kind::ENTRY => Some(Self::default().with(0, state.value(0))),
             kind::FACT => Some(state.with(fact, 1)),
             kind::NO_FACT => Some(state.with(fact, 0)),
             kind::IF_FACT => (state.value(fact) > 0).then_some(state),
@@ -213,4 +214,25 @@ pub fn through(flow: &Flow, pieces: &BTreeMap<State, Summary>) -> Summary {
         result.ended.add(origin, path, &piece.ended);
     }
     result
+}
+
+#[cfg(test)]
+mod test {
+    use super::*;
+
+    #[test]
+    fn ways_end_where_facts_contradict() {
+        let mark = |kind, fact, most| Mark { kind, words: [fact, most, 0] };
+        let behind = |marks: &[Mark]| State::PASSED.behind(marks).is_some();
+        let holds = mark(kind::FACT, 1, 0);
+        assert!(behind(&[holds, mark(kind::IF_FACT, 1, 0)]));
+        assert!(!behind(&[mark(kind::IF_FACT, 1, 0)]));
+        assert!(!behind(&[holds, mark(kind::UNLESS_FACT, 1, 0)]));
+        assert!(behind(&[holds, mark(kind::UNLESS_FACT, 2, 0)]));
+        assert!(!behind(&[holds, mark(kind::NO_FACT, 1, 0), mark(kind::IF_FACT, 1, 0)]));
+        assert!(!behind(&[holds, mark(kind::ENTRY, 0, 0), mark(kind::IF_FACT, 1, 0)]));
+        assert!(State::PASSED.behind(&[mark(kind::ENTRY, 0, 0)]).unwrap().is_passed());
+        assert!(behind(&[mark(kind::TIMES, 3, 2); 2]));
+        assert!(!behind(&[mark(kind::TIMES, 3, 2); 3]));
+    }
 }

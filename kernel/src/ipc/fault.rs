@@ -18,7 +18,7 @@ use crate::store::Ref;
 use crate::units::KernelAddr;
 use keel_abi::fault as number;
 use keel_abi::message::MessageInfo;
-use keel_bounds::{at_most, fault_is};
+use keel_bounds::{at_most, ends, fact, fault_is, holds, only_unless};
 
 /// A fault that a thread has raised.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -116,7 +116,9 @@ impl<A: Arch> Kernel<A> {
     /// `tcb`, which has a timeout handler, has used up its budget.
     pub fn raise_timeout_fault(&mut self, tcb: Ref<Tcb>, badge: u64) {
         if let Some(handler) = self.timeout_handler(tcb) {
+            holds::<{ fact::IS_TIMEOUT }>();
             self.send_fault(tcb, handler, Fault::Timeout { badge });
+            ends::<{ fact::IS_TIMEOUT }>();
         }
     }
 
@@ -146,7 +148,9 @@ impl<A: Arch> Kernel<A> {
             can_donate: fault.donates(),
             caps: None,
         };
+        holds::<{ fact::TELLS_FAULT }>();
         self.send_message(tcb, handler.object, send);
+        ends::<{ fact::TELLS_FAULT }>();
     }
 
     /// Writes the message about `from`'s fault for `to`; its info word.
@@ -157,6 +161,7 @@ impl<A: Arch> Kernel<A> {
         match fault {
             Fault::None => {}
             Fault::Capability { address, in_receive, failure } => {
+                only_unless::<{ fact::IS_TIMEOUT }>();
                 fault_is::<{ number::CAP_FAULT }>();
                 let (words, count) = failure.words();
                 let mut rounds = at_most!(3);
@@ -171,17 +176,20 @@ impl<A: Arch> Kernel<A> {
                 }
             }
             Fault::UnknownSyscall { number } => {
+                only_unless::<{ fact::IS_TIMEOUT }>();
                 fault_is::<{ number::UNKNOWN_SYSCALL }>();
                 message.push_registers(self, from, A::REGISTERS.unknown_syscall);
                 message.push(self, number);
             }
             Fault::UserException { number, code } => {
+                only_unless::<{ fact::IS_TIMEOUT }>();
                 fault_is::<{ number::USER_EXCEPTION }>();
                 message.push_registers(self, from, A::REGISTERS.user_exception);
                 message.push(self, number);
                 message.push(self, code);
             }
             Fault::VirtualMemory { address, is_fetch, status } => {
+                only_unless::<{ fact::IS_TIMEOUT }>();
                 fault_is::<{ number::VM_FAULT }>();
                 let mut rounds = at_most!(4);
                 for word in [restart_pc, address, u64::from(is_fetch), status] {

@@ -19,6 +19,7 @@ use crate::object::reply::Above;
 use crate::object::tcb::Sending;
 use crate::object::{Endpoint, Reply, Tcb, ThreadState};
 use crate::store::Ref;
+use crate::syscall::not_without_reply;
 use crate::tree::{self, ByPriority};
 use keel_abi::message::MAX_EXTRA_CAPS;
 
@@ -94,6 +95,7 @@ impl<A: Arch> Kernel<A> {
         reply: Option<Ref<Reply>>,
     ) {
         if let Some(user) = reply.and_then(|reply| self.store[reply].tcb) {
+            not_without_reply();
             self.cancel_ipc(user);
         }
         let bound = self.store[receiver].bound_notification;

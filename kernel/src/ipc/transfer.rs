@@ -53,6 +53,7 @@ impl<A: Arch> Kernel<A> {
         not_entered_by::<{ entry::FPU }>();
         not_entered_by::<{ entry::UNKNOWN_SYSCALL }>();
         only_unless::<{ fact::PREEMPTED }>();
+        only_unless::<{ fact::TELLS_FAULT }>();
         let info = MessageInfo(self.store[from].registers.words[A::REGISTERS.info]);
         let mut rounds = at_most!(MESSAGE_REGISTERS);
         for &register in A::REGISTERS.message.iter().take(info.length()) {
