@@ -47,11 +47,11 @@ std::thread_local! {
 static WATCH: Watch = Watch::new();
 
 /// Does something with what is remembered.
-fn with(act: impl FnOnce(&Watch)) {
+fn with<R>(act: impl FnOnce(&Watch) -> R) -> R {
     #[cfg(target_os = "none")]
-    act(&WATCH);
+    return act(&WATCH);
     #[cfg(not(target_os = "none"))]
-    WATCH.with(act);
+    WATCH.with(act)
 }
 
 /// An entry begins.
@@ -73,29 +73,28 @@ pub fn end() {
 /// Says something of a fact.
 #[track_caller]
 pub fn fact(kind: u64, fact: u64, most: u64) {
-    with(|watch| {
-        if watch.depth.load(Relaxed) == 0 {
-            return;
-        }
-        let number = &watch.facts[fact as usize];
-        let times = number.load(Relaxed);
-        match kind {
-            kind::FACT => number.store(1, Relaxed),
-            kind::NO_FACT => number.store(0, Relaxed),
-            kind::IF_FACT => assert!(times > 0, "fact {fact} does not hold"),
-            kind::UNLESS_FACT => assert!(times == 0, "fact {fact} holds"),
-            _ => {
-                assert!(times < most, "fact {fact} comes about more than {most} times");
-                number.store(times + 1, Relaxed);
-            }
-        }
-    });
+    let is_watched = |watch: &Watch| watch.depth.load(Relaxed) > 0;
+    let times = with(|watch| is_watched(watch).then(|| watch.facts[fact as usize].load(Relaxed)));
+    let Some(times) = times else { return };
+    let now = match kind {
+        kind::FACT => 1,
+        kind::NO_FACT => 0,
+        kind::TIMES => times + 1,
+        _ => times,
+    };
+    match kind {
+        kind::IF_FACT => assert!(times > 0, "fact {fact} does not hold"),
+        kind::UNLESS_FACT => assert!(times == 0, "fact {fact} holds"),
+        kind::TIMES => assert!(now <= most, "fact {fact} comes about more than {most} times"),
+        _ => {}
+    }
+    with(|watch| watch.facts[fact as usize].store(now, Relaxed));
 }
 
-/// Names the kind of entry. The machine does so just before it begins.
+/// Names the kind of entry.
 pub fn entered_by(kind: u64) {
     with(|watch| {
-        if cfg!(not(target_os = "none")) && watch.depth.load(Relaxed) == 0 {
+        if watch.depth.load(Relaxed) == 0 {
             return;
         }
         let is_free_or_it = |place: &&AtomicU64| [0, kind.wrapping_add(1)].contains(&place.load(Relaxed));
@@ -108,9 +107,9 @@ pub fn entered_by(kind: u64) {
 /// Says that the entry is not of this kind.
 #[track_caller]
 pub fn not_entered_by(kind: u64) {
-    with(|watch| {
-        let others = watch.named[1..].iter().any(|place| place.load(Relaxed) != 0);
-        let is_it = watch.named[0].load(Relaxed) == kind.wrapping_add(1);
-        assert!(watch.depth.load(Relaxed) == 0 || others || !is_it, "the kernel was entered by {kind:#x}");
+    let is_it = with(|watch| {
+        let named = |place: usize| watch.named[place].load(Relaxed);
+        watch.depth.load(Relaxed) > 0 && named(0) == kind.wrapping_add(1) && named(1) == 0
     });
+    assert!(!is_it, "the kernel was entered by {kind:#x}");
 }
