@@ -144,6 +144,7 @@ impl<A: Arch> Kernel<A> {
     /// interrupts again, at once.
     pub fn handle_irq(&mut self) {
         let _entry = Entry::begin();
+        entered_by::<{ entry::INTERRUPT }>();
         let is_quiet = self.is_quiet();
         if !is_quiet && !self.check_budget_at_interrupt() {
             if A::INTERRUPTS_STAY {
