@@ -170,6 +170,7 @@ mod test {
             end: End::GoesOn,
             length: Length::Same,
             stack: Vec::new(),
+            repeats: false,
         };
         let symbol = Symbol { name: "f".into(), start: 0, end: 0 };
         Function { symbol, blocks: blocks.iter().map(block).collect() }
