@@ -5,6 +5,7 @@
 //! An interrupt that is taken is in service until it is ended; those that are not more urgent wait meanwhile.
 
 use keel_arch::mmio::Mmio;
+use keel_bounds::at_most;
 
 /// Who this is.
 const ID: usize = 0x20;
@@ -59,7 +60,11 @@ impl<M: Mmio> Apic<M> {
 
     /// Whether an interrupt waits.
     pub fn is_pending(&self) -> bool {
-        (FIRST_VECTOR / 32..8).any(|word| self.0.read(REQUESTS + word * 16) != 0)
+        let mut rounds = at_most!(8 - FIRST_VECTOR / 32);
+        (FIRST_VECTOR / 32..8).any(|word| {
+            rounds.count();
+            self.0.read(REQUESTS + word * 16) != 0
+        })
     }
 
     /// Ends the most urgent interrupt in service.

@@ -118,12 +118,10 @@ fn pin(
     level: u64,
     polarity: u64,
 ) -> Result<Source, Error> {
-    let pins = |index| kernel.arch.io_apic(index).map(|controller| u64::from(controller.pins()));
-    let controllers = (0..).take_while(|&index| pins(index).is_some()).count() as u64;
-    let last = controllers.checked_sub(1).ok_or(Error::IllegalOperation)?;
-    let controller = at_most(controller, last)? as usize;
-    let last_pin = pins(controller).unwrap_or(1) - 1;
-    let pin = at_most(pin, last_pin)? as u32;
+    let last = kernel.arch.io_apics().checked_sub(1).ok_or(Error::IllegalOperation)?;
+    let controller = at_most(controller, last as u64)? as usize;
+    let pins = kernel.arch.io_apic(controller).map_or(1, |controller| controller.pins());
+    let pin = at_most(pin, u64::from(pins) - 1)? as u32;
     let line = Line { is_level: at_most(level, 1)? == 1, is_low: at_most(polarity, 1)? == 1 };
     Ok(Source::Pin { controller, pin, line })
 }

@@ -33,6 +33,7 @@ use keel_abi::config::Options;
 use keel_abi::x86_64::registers as order;
 use keel_abi::x86_64::{asid, fault as messages, irq, label, memory, object};
 use keel_arch::fpu::LazyFpu;
+use keel_bounds::{at_most, entered_by, entry, operation, operation_is};
 use keel_kernel::Kernel;
 use keel_kernel::arch::{
     Arch, Entry, MachineObject, PageCheck, PagingLabel, RegisterMap, TakenInterrupt, Trigger,
@@ -126,8 +127,15 @@ impl Machine {
         error: u64,
         address: u64,
     ) -> Option<Fault> {
-        let is_fpu = vector == fault::vector::NO_FPU;
-        if is_fpu && self.fpu.give(store, tcb) { None } else { Some(fault::fault(vector, error, address)) }
+        if vector == fault::vector::NO_FPU {
+            entered_by::<{ entry::FPU }>();
+            if self.fpu.give(store, tcb) {
+                return None;
+            }
+        } else {
+            entered_by::<{ entry::FAULT }>();
+        }
+        Some(fault::fault(vector, error, address))
     }
 
     /// Makes `space` the address space.
@@ -179,6 +187,12 @@ impl Machine {
     /// A controller of lines.
     pub fn io_apic(&self, index: usize) -> Option<&IoApic<Device>> {
         self.parts.io_apics.get(index)?.as_ref()
+    }
+
+    /// How many controllers of lines there are.
+    pub fn io_apics(&self) -> usize {
+        let mut rounds = at_most!(MAX_IO_APICS);
+        self.parts.io_apics.iter().map_while(Option::as_ref).inspect(|_| rounds.count()).count()
     }
 
     /// Says where an interrupt comes from.
@@ -470,6 +484,7 @@ impl Arch for Machine {
         invocation: Invocation,
         message: &Message,
     ) -> Result<u64, Preempted> {
+        operation_is::<{ operation::MACHINE }>();
         match invocation {
             Invocation::Ports(invocation) => Ok(ports::perform(kernel, invocation, message)),
             Invocation::Interrupt(issue) => {

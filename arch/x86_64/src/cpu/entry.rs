@@ -26,6 +26,7 @@ use keel_arch::cpu::home::{Home, OneCore, next, slot_bytes};
 use keel_arch::cpu::space::{KernelSpace, RootTask};
 use keel_arch::lines::Lines;
 use keel_arch::memory::MemoryMap;
+use keel_bounds::entered_by;
 use keel_devicetree::Region;
 use keel_kernel::Kernel;
 use keel_kernel::boot::info::ExtraChunk;
@@ -69,8 +70,10 @@ pub extern "C" fn trap(vector: u64, error: u64, address: u64) -> ! {
             kernel.handle_fault(fault);
         }
     } else if (FIRST_TRAP_VECTOR..=LAST_TRAP_VECTOR).contains(&vector) {
+        entered_by::<{ keel_bounds::entry::UNKNOWN_SYSCALL }>();
         software_interrupt(kernel, number);
     } else {
+        entered_by::<{ keel_bounds::entry::INTERRUPT }>();
         kernel.arch.note_interrupt(number);
         kernel.handle_irq();
     }

@@ -20,6 +20,8 @@ pub mod entry;
 #[cfg(target_os = "none")]
 pub mod low;
 #[cfg(target_os = "none")]
+mod memory;
+#[cfg(target_os = "none")]
 pub mod start;
 #[cfg(target_os = "none")]
 pub mod trap;
@@ -270,12 +272,35 @@ fn noted_vector() -> Option<u8> {
     (vector != 0).then_some(vector as u8)
 }
 
+/// Lets an interrupt come behind an instruction. It runs the first stub, or one that is no longer, and what is behind it.
+#[cfg(target_os = "none")]
+macro_rules! let_interrupt_come {
+    ($instruction:literal) => {
+        asm!(
+            "2:",
+            ".pushsection .keel.bounds, \"\"",
+            ".8byte 2b, {trap}, keel_stubs, 0, 0",
+            ".8byte 2b, {trap}, keel_trap, {stack_bytes}, 0",
+            ".popsection",
+            ".rept {place}",
+            "nop",
+            ".endr",
+            "sti",
+            $instruction,
+            "cli",
+            trap = const keel_bounds::kind::TRAP,
+            place = const keel_bounds::PLACE,
+            stack_bytes = const trap::NOTING_BYTES,
+        )
+    };
+}
+
 /// The most urgent interrupt that waits to be taken, or was taken while the kernel slept.
 #[cfg(target_os = "none")]
 pub fn fetch_interrupt() -> Option<u8> {
     noted_vector().or_else(|| {
         // SAFETY: interrupts come after the `nop`, and do nothing but note their vector and mask interrupts again.
-        unsafe { asm!("sti", "nop", "cli") };
+        unsafe { let_interrupt_come!("nop") };
         noted_vector()
     })
 }
@@ -293,7 +318,7 @@ pub fn wait_for_interrupt() {
     #[cfg(target_os = "none")]
     // SAFETY: as for `fetch_interrupt`; none comes between the first two instructions.
     unsafe {
-        asm!("sti", "hlt", "cli");
+        let_interrupt_come!("hlt");
     }
 }
 

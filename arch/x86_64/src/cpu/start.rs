@@ -82,8 +82,8 @@ global_asm!(
     ".long boot_segments - {offset}",
     ".popsection",
     ".pushsection .text.entry, \"ax\", @progbits",
+    // Of two lengths of words, and so no function to the analysis of paths.
     ".code32",
-    ".type keel_entry, @function",
     ".globl keel_entry",
     "keel_entry:",
     "cli",
@@ -154,7 +154,6 @@ global_asm!(
     "movl %esi, %esi",
     "xorl %ebp, %ebp",
     "call {start}",
-    ".size keel_entry, . - keel_entry",
     ".popsection",
     offset = const OFFSET.cast_signed(),
     start = sym start,

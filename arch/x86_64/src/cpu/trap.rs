@@ -27,10 +27,15 @@ use core::arch::global_asm;
 /// Bytes of a stub.
 const STUB_BYTES: u64 = 16;
 
+/// Bytes of the kernel's stack that are used when an interrupt is noted: five words of the processor's, which it aligns,
+/// two of the stub's, and one.
+pub const NOTING_BYTES: u64 = (5 + 1 + 2 + 1) * 8;
+
 global_asm!(
     ".pushsection .text.trap, \"ax\", @progbits",
-    // Stubs.
+    // Stubs. None has more instructions than the first, which is a function to the analysis of paths.
     ".balign 16",
+    ".type keel_stubs, @function",
     ".globl keel_stubs",
     "keel_stubs:",
     ".set keel_number, 0",
@@ -47,6 +52,9 @@ global_asm!(
     "jmp keel_fatal",
     ".else",
     "jmp keel_trap",
+    ".endif",
+    ".if keel_number == 0",
+    ".size keel_stubs, . - keel_stubs",
     ".endif",
     ".set keel_number, keel_number + 1",
     ".endr",
@@ -82,7 +90,8 @@ global_asm!(
     "mov [rsp + {end_fs}], rax",
     "rdgsbase rax",
     "mov [rsp + {end_gs}], rax",
-    "jmp 2f",
+    "jmp keel_save",
+    ".size keel_call_with_bases, . - keel_call_with_bases",
     // A call.
     ".balign 16",
     ".type keel_call, @function",
@@ -91,7 +100,9 @@ global_asm!(
     "mov [rip + keel_user_stack], rsp",
     "mov rsp, [rip + keel_task + 4]",
     "mov [rsp + {end_rax}], rax",
-    "2:",
+    ".size keel_call, . - keel_call",
+    ".type keel_save, @function",
+    "keel_save:",
     "mov [rsp + {end_flags}], r11",
     "mov [rsp + {end_next}], rcx",
     "sub rcx, 2",
@@ -113,7 +124,9 @@ global_asm!(
     "mov [rsp + {end_rax} + 8 * 14], r15",
     "lea rsp, [rip + keel_stack_top]",
     "call {syscall}",
+    ".size keel_save, . - keel_save",
     // The way back, with the thread's address in rax: where the functions called above end.
+    ".type keel_exit, @function",
     ".globl keel_exit",
     "keel_exit:",
     "lea rcx, [rax + 8 * {trap_end}]",
@@ -143,10 +156,11 @@ global_asm!(
     "lea rsp, [rax + 8 * {next}]",
     "mov rax, [rax]",
     "iretq",
-    ".size keel_call, . - keel_call",
+    ".size keel_exit, . - keel_exit",
     // All other traps. The stack is a TCB if they come from user level.
     ".balign 16",
     ".type keel_trap, @function",
+    ".globl keel_trap",
     "keel_trap:",
     "test byte ptr [rsp + {how_cs}], 3",
     "jz 5f",
