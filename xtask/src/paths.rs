@@ -17,7 +17,7 @@ use keel_paths::{Image, Program};
 use serde_json::{Value, json};
 
 use crate::cargo::Cargo;
-use crate::machine::{Arch, Arches, KernelProfile};
+use crate::machine::{Arches, KernelProfile};
 use crate::options::Settings;
 use crate::workspace::Workspace;
 use crate::{artifact, cli, image, say, setup};

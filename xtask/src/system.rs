@@ -52,7 +52,7 @@ static SYSTEMS: &[System] = &[
         name: "adversary",
         root: "keel-adversary",
         children: &[],
-        arches: &[Arch::Aarch64, Arch::Riscv64],
+        arches: EVERYWHERE,
         kernel: KernelProfile::Release,
         options: &["export-pmu=on", "root-cnode-bits=16"],
         takes_input: false,

@@ -31,12 +31,15 @@ unsafe impl Sync for Stack {}
 
 static STACK: Stack = Stack(UnsafeCell::new([0; STACK_BYTES]));
 
+/// Words of an alarm.
+const ALARM_WORDS: usize = size_of::<Alarm>() / size_of::<u64>();
+
 /// What the attacker and the watch share.
 struct Shared {
     notification: AtomicU64,
     handler: AtomicU64,
     /// How the alarm's time relates to the counter.
-    alarm: [AtomicU64; 2],
+    alarm: [AtomicU64; ALARM_WORDS],
     /// The count at which the alarm comes.
     due: AtomicU64,
     /// Whether it is to come again.
@@ -52,7 +55,7 @@ struct Shared {
 static SHARED: Shared = Shared {
     notification: AtomicU64::new(0),
     handler: AtomicU64::new(0),
-    alarm: [const { AtomicU64::new(0) }; 2],
+    alarm: [const { AtomicU64::new(0) }; ALARM_WORDS],
     due: AtomicU64::new(0),
     goes_on: AtomicU64::new(0),
     phase: AtomicU64::new(0),
@@ -125,7 +128,7 @@ impl Watch {
         let notification = resources.allocate::<Notification>()?;
         let notification = resources.mint(notification, Rights::READ_WRITE, 1)?;
         let handler: Cap<IrqHandler> =
-            resources.fill_slot(|slot| Ok(IRQ_CONTROL.get(machine::ALARM_IRQ, slot)?))?;
+            resources.fill_slot(|slot| Ok(IRQ_CONTROL.get_wired(machine::ALARM_IRQ, slot)?))?;
         handler.set_notification(notification)?;
         handler.ack()?;
         SHARED.notification.store(notification.cptr().bits(), Relaxed);

@@ -9,6 +9,7 @@ use keel::cap::{Attributes, Blueprint, CacheOperation, Cap, Frame, Notification,
 use keel::resources::{LARGE_PAGE_BYTES, PAGE_BYTES, Resources};
 use keel_abi::syscall::WAIT;
 
+use super::ahead;
 use crate::arena::Arena;
 
 /// The interrupt of the physical timer (private interrupt 14).
@@ -63,10 +64,17 @@ impl Alarm {
             asm!("mrs {}, cntfrq_el0", out(reg) frequency, options(nomem, nostack, preserves_flags));
         }
         let tick = 1_000_000_000 / frequency;
-        // One of these pairs of reads falls on the first instruction of a tick: there the difference is exact, and
-        // elsewhere it is less.
-        let ahead = (0..16 * tick).map(|step| ahead_at(tick, step)).max().unwrap_or(0);
-        Ok(Self { tick, ahead })
+        let read = || {
+            let (count, time): (u64, u64);
+            // SAFETY: reads of counters that the kernel lets user level read.
+            unsafe {
+                asm!("mrs {}, pmccntr_el0", "mrs {}, cntpct_el0", out(reg) count, out(reg) time,
+                    options(nomem, nostack, preserves_flags));
+            }
+            // The time was read one instruction after the count.
+            (count + 1, time)
+        };
+        Ok(Self { tick, ahead: ahead(tick, read) })
     }
 
     /// As two words, for another thread.
@@ -102,18 +110,6 @@ impl Alarm {
         // SAFETY: as above.
         unsafe { asm!("msr cntp_ctl_el0, xzr", "isb", options(nostack, preserves_flags)) };
     }
-}
-
-/// How far the timer's time, rounded down to a tick, is ahead of the counter, after so many instructions more.
-fn ahead_at(tick: u64, delay: u64) -> u64 {
-    spin(2 * delay + 1);
-    let (count, time): (u64, u64);
-    // SAFETY: reads of counters that the kernel lets user level read.
-    unsafe {
-        asm!("mrs {}, pmccntr_el0", "mrs {}, cntpct_el0", out(reg) count, out(reg) time,
-            options(nomem, nostack, preserves_flags));
-    }
-    (time * tick).wrapping_sub(count + 1)
 }
 
 /// Starts the counter. It counts at all levels of privilege.
