@@ -242,11 +242,14 @@ impl<const NODES: u64, const FACTORS: u64> Tree<NODES, FACTORS> {
 
     /// Takes a node without children out of the tree, somewhere below `node`; none if there is nobody.
     fn take_lowest<A: Arch>(store: &mut Store<A>, node: Ref<Tcb>) -> Option<Ref<Tcb>> {
-        let mut lowest = store[node].links.some_child()?;
+        let mut lowest = node;
         let mut rounds = at_most!(@ NODES, FACTORS);
         while let Some(child) = store[lowest].links.some_child() {
             rounds.count();
             lowest = child;
+        }
+        if lowest == node {
+            return None;
         }
         let parent = store[lowest].links.parent?;
         replace_child(store, parent, lowest, None);

@@ -100,9 +100,13 @@ impl Ports {
     /// Marks the ports of a range.
     fn set_used(&mut self, range: Range, used: bool) {
         let Pieces { ends, between } = Pieces::of(range);
-        for &(word, bits) in ends.iter().flatten() {
-            set(&mut self.map[word], bits, used);
-            set(&mut self.partly[word / 64], 1 << (word % 64), self.map[word] != 0);
+        let mut rounds = at_most!(2);
+        for end in ends {
+            rounds.count();
+            if let Some((word, bits)) = end {
+                set(&mut self.map[word], bits, used);
+                set(&mut self.partly[word / 64], 1 << (word % 64), self.map[word] != 0);
+            }
         }
         for (word, bits) in words(between) {
             set(&mut self.entirely[word], bits, used);
