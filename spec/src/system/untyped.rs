@@ -12,7 +12,7 @@ use keel_abi::aarch64::object as arch_object;
 use keel_abi::object;
 
 /// Bytes that are cleared in a unit.
-const PIECE: u64 = 256;
+const PIECE: u64 = 4096;
 /// The most objects that one call makes.
 const FAN_OUT: u64 = 256;
 
