@@ -140,8 +140,9 @@ impl<A: Arch> Kernel<A> {
         self.schedule();
     }
 
-    /// An interrupt has come, while a thread ran or while the kernel idled. One thing is done: what is due besides
-    /// interrupts again, at once.
+    /// An interrupt has come, while a thread ran or while the kernel idled. If a budget or a domain's time has ended, that
+    /// is dealt with, too, and in the same entry unless [`Arch::INTERRUPTS_STAY`]. Of interrupts one is taken: others come
+    /// again, at once.
     pub fn handle_irq(&mut self) {
         let _entry = Entry::begin();
         entered_by::<{ entry::INTERRUPT }>();
