@@ -175,9 +175,6 @@ pub trait Arch: Sized + 'static {
 
     /// Whether an interrupt waits: the question at each preemption point.
     fn interrupt_pending(&mut self) -> bool;
-    /// Whether an interrupt that the kernel was entered by may be left to the next entry where a budget ends: it comes
-    /// again at once, and as many small budgets can end one after the other as would hold it up.
-    const INTERRUPTS_STAY: bool = true;
     /// Takes the most urgent interrupt from the controller, if there is one.
     fn take_interrupt(&mut self) -> Option<TakenInterrupt>;
     /// Ends the handling of a taken interrupt that nobody has a handler of.

@@ -141,17 +141,14 @@ impl<A: Arch> Kernel<A> {
     }
 
     /// An interrupt has come, while a thread ran or while the kernel idled. If a budget or a domain's time has ended, that
-    /// is dealt with, too, and in the same entry unless [`Arch::INTERRUPTS_STAY`]. Of interrupts one is taken: others come
-    /// again, at once.
+    /// is dealt with first, but in the same entry: many small budgets that end one after the other would hold the interrupt
+    /// up. Of interrupts one is taken: others come again, at once.
     pub fn handle_irq(&mut self) {
         let _entry = Entry::begin();
         entered_by::<{ entry::INTERRUPT }>();
         let is_quiet = self.is_quiet();
         if !is_quiet && !self.check_budget_at_interrupt() {
-            if A::INTERRUPTS_STAY {
-                return;
-            }
-            // As if it came again; but it is the same entry.
+            // That was a whole entry's worth of steps.
             self.core.end_steps();
         } else {
             only_unless::<{ fact::PREEMPTED }>();

@@ -241,9 +241,6 @@ impl Arch for Machine {
         self.timer_khz
     }
 
-    // They do, but would have to let the ends of many small budgets go first.
-    const INTERRUPTS_STAY: bool = false;
-
     #[inline(always)]
     fn interrupt_pending(&mut self) -> bool {
         cpu::interrupt_pending()

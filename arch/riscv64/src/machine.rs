@@ -166,9 +166,6 @@ impl Arch for Machine {
         self.parts.timer_khz
     }
 
-    // They do, but would have to let the ends of many small budgets go first.
-    const INTERRUPTS_STAY: bool = false;
-
     #[inline(always)]
     fn interrupt_pending(&mut self) -> bool {
         cpu::pending_interrupts() != 0

@@ -309,9 +309,6 @@ impl Arch for Machine {
         self.parts.apic.is_pending()
     }
 
-    // The processor has told its controller that it has got it.
-    const INTERRUPTS_STAY: bool = false;
-
     fn take_interrupt(&mut self) -> Option<TakenInterrupt> {
         let vector = self.arrived.take().or_else(cpu::fetch_interrupt)?;
         if u64::from(vector) == irq::SPURIOUS_VECTOR {

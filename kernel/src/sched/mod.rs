@@ -30,8 +30,8 @@
 //! - **S3** `pending` is `ResumeCurrent`. Within an entry a pending candidate is in no queue and is not current.
 //!
 //! Bound: no loops but those of [`refill`], which are cut into pieces per entry, and the ways through the tree of
-//! [`release`]. An entry puts at most one thread in there that was woken, and one that runs; or it releases one, by an
-//! interrupt that does nothing else; or a budget has ended, which is all it deals with.
+//! [`release`]. An entry puts at most one thread in there that was woken, and one that runs; or it releases one. Where a
+//! budget has ended that is all it deals with; an interrupt goes on from there as if it were another entry.
 
 pub mod budget;
 #[cfg(any(test, feature = "host"))]

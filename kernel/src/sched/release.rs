@@ -7,10 +7,9 @@
 //! that it is not yet.
 //!
 //! Any number of threads can be due at the same time, or shortly one after the other. Each is released by an interrupt of
-//! the timer that does nothing else: if the interrupt finds that a budget or a domain's time has ended as well, that goes
-//! first, and the timer interrupts again. After a release comes a pause of an eighth of a minimum budget, in which the
-//! thread that is chosen runs and other interrupts are handled as ever. Without it, as long as somebody is due, neither a
-//! handler of interrupts nor anybody else would execute an instruction.
+//! its own, the timer's, which before that may have ended a budget or a domain's time. After a release comes a pause of an
+//! eighth of a minimum budget, in which the thread that is chosen runs and other interrupts are handled as ever. Without
+//! it, as long as somebody is due, neither a handler of interrupts nor anybody else would execute an instruction.
 //!
 //! Invariants:
 //! - **Q3** A thread is in the tree exactly if its `queued` is `Release`. It is runnable and has a configured

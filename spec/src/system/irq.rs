@@ -83,11 +83,10 @@ impl System {
     }
 
     /// At `now` an interrupt comes: that of a device, which the controller has handed out since it was not held, or the
-    /// timer's. If time is up that is all that is dealt with: the interrupt comes again.
+    /// timer's. If time is up that is dealt with first: whoever runs then is the one that the interrupt finds.
     pub fn interrupt(&mut self, now: u64, device: Option<u64>) -> Result<(), NotCovered> {
         if !self.enter(now, Entry::Interrupt)? {
             self.schedule();
-            return Ok(());
         }
         if device.is_none() {
             self.release();
