@@ -10,6 +10,7 @@ use crate::random::listing;
 use crate::script::{Op, Step};
 use crate::stage::{self, Stage};
 use crate::timely;
+use keel_abi::aarch64::{label as arch_label, object as arch_object};
 use keel_abi::{label, object, slot, syscall};
 use keel_kernel::host::world::DEPTH;
 use keel_spec::system::fault::Fault;
@@ -98,7 +99,7 @@ impl Choices<'_> {
 
     fn step(&mut self) -> Option<Step> {
         let irq = |number: u64| stage::IRQS[number as usize];
-        Some(match self.byte()? % 20 {
+        Some(match self.byte()? % 22 {
             0 => Step::Interrupt(irq(self.number(2)?)),
             1 => {
                 let (point, number) = (self.number(4)? + 1, self.number(2)?);
@@ -113,6 +114,7 @@ impl Choices<'_> {
             5 => Step::Call(self.irq_op()?),
             6..8 => Step::Pass(self.number(255)? << self.number(6)?),
             8 => Step::Call(self.time_op()?),
+            9..11 => Step::Call(self.paging_op()?),
             _ => Step::Call(self.op()?),
         })
     }
@@ -121,7 +123,7 @@ impl Choices<'_> {
     fn thread_op(&mut self) -> Option<Op> {
         const SPACES: [u64; 2] = [slot::INIT_CNODE, slot::INIT_VSPACE];
         let (thread, cap) = (self.slot()?, self.slot()?);
-        Some(match self.byte()? % 8 {
+        Some(match self.byte()? % 10 {
             0 => Op::invoke(thread, label::TCB_READ_REGISTERS, &[self.number(2)?, self.number(40)?], &[]),
             1 => {
                 let (flags, count) = (self.number(2)?, self.number(8)?);
@@ -141,6 +143,16 @@ impl Choices<'_> {
                 Op::invoke(thread, label::TCB_SET_SCHED_PARAMS, &words, &caps)
             }
             6 => Op::invoke(thread, label::TCB_SET_TIMEOUT_ENDPOINT, &[], &[cap]),
+            7 => {
+                // SetTLSBase and SetFlags take one or two words.
+                let labels = [label::TCB_SET_TLS_BASE, label::TCB_SET_FLAGS];
+                Op::invoke(thread, self.pick(&labels)?, &[self.number(8)?, self.number(8)?], &[])
+            }
+            8 => {
+                let calls =
+                    [syscall::DEBUG_PUT_CHAR, syscall::DEBUG_CAP_IDENTIFY, syscall::DEBUG_NAME_THREAD];
+                Op::plain(self.pick(&calls)?, thread, 0)
+            }
             _ => Op::plain(self.number(4)?.cast_signed(), 0, 0),
         })
     }
@@ -165,6 +177,47 @@ impl Choices<'_> {
             _ => {
                 let words = [self.number(90)?, self.number(120)?, self.number(10)?, at, self.number(2)?];
                 Op::invoke(self.control, label::SCHED_CONTROL_CONFIGURE_FLAGS, &words, &[cap])
+            }
+        })
+    }
+
+    /// An operation on frames, tables, address spaces and their identifiers.
+    fn paging_op(&mut self) -> Option<Op> {
+        const ROOT: u64 = slot::INIT_CNODE;
+        let labels = [
+            arch_label::PAGE_UNMAP,
+            arch_label::PAGE_TABLE_UNMAP,
+            arch_label::PAGE_GET_ADDRESS,
+            arch_label::ASID_POOL_ASSIGN,
+        ];
+        let (at, cap) = (self.slot()?, self.slot()?);
+        Some(match usize::from(self.byte()? % 12) {
+            number @ ..4 => Op::invoke(at, labels[number], &[], &[cap]),
+            4 => Op::invoke(slot::INIT_ASID_POOL, arch_label::ASID_POOL_ASSIGN, &[], &[cap]),
+            5 => {
+                let words = [at, DEPTH];
+                Op::invoke(slot::ASID_CONTROL, arch_label::ASID_CONTROL_MAKE_POOL, &words, &[cap, ROOT])
+            }
+            6 => {
+                let kinds = [
+                    (object::UNTYPED, u64::from(arch_object::SMALL_PAGE_BITS)),
+                    (arch_object::SMALL_PAGE, 0),
+                    (arch_object::LARGE_PAGE, 0),
+                    (arch_object::PAGE_TABLE, 0),
+                    (arch_object::VSPACE, 0),
+                ];
+                let (kind, bits) = self.pick(&kinds)?;
+                Op::invoke(at, label::UNTYPED_RETYPE, &[kind, bits, 0, 0, cap, 1], &[ROOT])
+            }
+            number => {
+                let space = if self.number(3)? == 0 { cap } else { slot::INIT_VSPACE };
+                let address = self.pick(&stage::PLACES)?;
+                if number < 9 {
+                    Op::invoke(at, arch_label::PAGE_TABLE_MAP, &[address, 0], &[space])
+                } else {
+                    let words = [address, self.number(4)?, self.number(9)?];
+                    Op::invoke(at, arch_label::PAGE_MAP, &words, &[space])
+                }
             }
         })
     }
@@ -264,7 +317,7 @@ impl Choices<'_> {
                 }
             }
             _ => {
-                let (object, label) = (self.slot()?, self.number(48)?);
+                let (object, label) = (self.slot()?, self.number(58)?);
                 let words: Vec<u64> = (0..self.number(8)?).map_while(|_| self.number(255)).collect();
                 let caps: Vec<u64> = (0..self.number(4)?).map_while(|_| self.slot()).collect();
                 Op::invoke(object, label, &words, &caps)

@@ -233,10 +233,7 @@ fn irq_op(slots: &[u64]) -> BoxedStrategy<Op> {
 fn paging_op(slots: &[u64]) -> BoxedStrategy<Op> {
     let (any, root) = (select(slots.to_vec()), slot::INIT_CNODE);
     let space = prop_oneof![2 => Just(slot::INIT_VSPACE), 1 => any.clone()];
-    let gib: u64 = 1 << 30;
-    let near =
-        vec![0x1_0000, 0x40_0000, 0x40_1000, 0x60_0000, gib, 1 << 39, 0x7fff_ffff_f000, 1 << 47, 0x800];
-    let address = select(near);
+    let address = select(stage::PLACES.to_vec());
     let map = (any.clone(), address.clone(), 0..4_u64, 0..9_u64, space.clone()).prop_map(
         |(frame, address, rights, attributes, space)| {
             Op::invoke(frame, arch_label::PAGE_MAP, &[address, rights, attributes], &[space])

@@ -22,6 +22,10 @@ pub struct Stage {
 const MEMORY_BITS: u8 = if cfg!(miri) { 19 } else { 20 };
 /// The interrupts that come.
 pub const IRQS: [u32; 2] = [5, 40];
+/// Addresses to map something at: near what is mapped from the beginning on, in tables of every level of their own, at
+/// the end of what user level has, behind it, and one where nothing can be.
+pub(crate) const PLACES: [u64; 9] =
+    [0x1_0000, 0x40_0000, 0x40_1000, 0x60_0000, 1 << 30, 1 << 39, 0x7fff_ffff_f000, 1 << 47, 0x800];
 /// Empty slots of the large system.
 const SPARE: u64 = 8;
 

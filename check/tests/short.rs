@@ -66,49 +66,34 @@ fn each_operation_is_sound(small: Small) {
     }
 }
 
-#[test]
-fn derivation_is_sound() {
-    each_operation_is_sound(Small::Derivation);
+/// A test for each small system.
+macro_rules! sound {
+    ($($name:ident: $small:ident),* $(,)?) => {
+        $(
+            #[test]
+            fn $name() {
+                each_operation_is_sound(Small::$small);
+            }
+        )*
+    };
 }
 
-#[test]
-fn memory_is_sound() {
-    each_operation_is_sound(Small::Memory);
-}
-
-#[test]
-fn containers_are_sound() {
-    each_operation_is_sound(Small::Containers);
-}
-
-#[test]
-fn rendezvous_are_sound() {
-    each_operation_is_sound(Small::Rendezvous);
-}
-
-#[test]
-fn signals_are_sound() {
-    each_operation_is_sound(Small::Signals);
-}
-
-#[test]
-fn calls_are_sound() {
-    each_operation_is_sound(Small::Calls);
-}
-
-#[test]
-fn faults_are_sound() {
-    each_operation_is_sound(Small::Faults);
-}
-
-#[test]
-fn interrupts_are_sound() {
-    each_operation_is_sound(Small::Interrupts);
-}
-
-#[test]
-fn spaces_are_sound() {
-    each_operation_is_sound(Small::Spaces);
+sound! {
+    derivation_is_sound: Derivation,
+    memory_is_sound: Memory,
+    containers_are_sound: Containers,
+    rendezvous_are_sound: Rendezvous,
+    signals_are_sound: Signals,
+    calls_are_sound: Calls,
+    faults_are_sound: Faults,
+    interrupts_are_sound: Interrupts,
+    halves_are_sound: Halves,
+    cancelling_is_sound: Cancelling,
+    spaces_are_sound: Spaces,
+    budgets_are_sound: Budgets,
+    timeouts_are_sound: Timeouts,
+    servers_are_sound: Servers,
+    domains_are_sound: Domains,
 }
 
 /// Something of everything, in a few operations, also with an interrupt at each preemption point.
