@@ -280,7 +280,7 @@ fn waits_for_interrupt(world: &mut World) -> u64 {
 }
 
 /// The handler of an interrupt, which signals a notification.
-pub(crate) fn handler_of(world: &mut World, irq: u32, notification: u64) -> u64 {
+pub fn handler_of(world: &mut World, irq: u32, notification: u64) -> u64 {
     let handler = world.free_slot();
     let words = [irq.into(), handler, DEPTH];
     world.must(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &words, &[slot::INIT_CNODE]);
@@ -289,7 +289,7 @@ pub(crate) fn handler_of(world: &mut World, irq: u32, notification: u64) -> u64 
 }
 
 /// A server that waits at an endpoint without time of its own.
-pub(crate) fn server(world: &mut World) -> (Thread, u64) {
+pub fn server(world: &mut World) -> (Thread, u64) {
     let (server, endpoint) = (world.thread(255), world.endpoint());
     world.run(server.tcb);
     world.recv(endpoint, server.reply);
@@ -299,14 +299,15 @@ pub(crate) fn server(world: &mut World) -> (Thread, u64) {
 }
 
 /// A world in which nothing is checked, so that setting up is quick: it is the same each time.
-pub(crate) fn bare() -> World {
+#[must_use]
+pub fn bare() -> World {
     let mut world = World::with_memory(MEMORY_BITS);
     world.check_each_entry(false);
     world
 }
 
 /// From now on the root task shares its priority with others.
-pub(crate) fn lower_root_task(world: &mut World) {
+pub fn lower_root_task(world: &mut World) {
     world.call(slot::INIT_TCB, label::TCB_SET_PRIORITY, &[200], &[slot::INIT_TCB]);
 }
 
