@@ -17,6 +17,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+/// How often a random run that fails is tried again with a shorter script.
+const MOST_SHRINKS: u32 = 20_000;
+
 /// How much to do.
 #[derive(Parser)]
 struct Arguments {
@@ -234,6 +237,7 @@ fn random(subject: Subject, kind: Runs, arguments: &Arguments) -> Result<(String
             length: 120,
             seed: arguments.seed + u64::from(with_theorems) + (u64::from(done) << 32),
             preempt_every: (kind == Runs::Interrupted).then_some(1),
+            most_shrinks: MOST_SHRINKS,
             check_theorems: with_theorems,
         };
         coverage.add(&random::run(plan)?);

@@ -50,6 +50,8 @@ pub struct Plan {
     pub seed: u64,
     /// Interrupt the kernel at every so-manieth preemption point.
     pub preempt_every: Option<u64>,
+    /// How often a shorter script is tried when one fails.
+    pub most_shrinks: u32,
     /// Look whether the theorems' invariants hold in the last state of each run.
     pub check_theorems: bool,
 }
@@ -57,8 +59,9 @@ pub struct Plan {
 /// Carries out a plan. On failure: the shortest script found that fails, and how it fails.
 pub fn run(plan: Plan) -> Result<Coverage, String> {
     let coverage = Rc::new(RefCell::new(Coverage::default()));
+    let max_shrink_iters = plan.most_shrinks;
     let config =
-        Config { cases: plan.runs, failure_persistence: None, max_shrink_iters: 20_000, ..Config::default() };
+        Config { cases: plan.runs, failure_persistence: None, max_shrink_iters, ..Config::default() };
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&plan.seed.to_le_bytes());
     let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &seed));

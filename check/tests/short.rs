@@ -13,6 +13,8 @@ use keel_check::ways::ShortWay;
 use keel_kernel::host::world::DEPTH;
 use std::time::Duration;
 
+/// How often a random run that fails is made shorter: a mutant is to be noticed, and soon.
+const MOST_SHRINKS: u32 = 100;
 /// Longer than any of this takes.
 const LONG: Duration = Duration::from_secs(3600);
 
@@ -44,7 +46,15 @@ fn random_runs_agree() {
     for (subject, preempt_every) in
         [(Subject::Slots, Some(1)), (Subject::System, None), (Subject::System, Some(1))]
     {
-        let plan = Plan { subject, runs: 40, length: 80, seed: 3, preempt_every, check_theorems: false };
+        let plan = Plan {
+            subject,
+            runs: 40,
+            length: 80,
+            seed: 3,
+            preempt_every,
+            most_shrinks: MOST_SHRINKS,
+            check_theorems: false,
+        };
         let coverage = random::run(plan).unwrap_or_else(|failure| panic!("{failure}"));
         assert!(coverage.compared > 1000, "only {} operations", coverage.compared);
     }
@@ -127,6 +137,7 @@ fn a_short_script_agrees() {
             length: 0,
             seed: 0,
             preempt_every,
+            most_shrinks: MOST_SHRINKS,
             check_theorems: false,
         };
         let coverage = random::play(&script, plan).unwrap_or_else(|failure| panic!("{failure}"));

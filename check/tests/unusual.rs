@@ -6,6 +6,7 @@
 //! Kernel and specification, and short ways and the general path, agree after each step; and the last step goes the way
 //! that is said.
 
+use keel_abi::timing::DOMAINS;
 use keel_abi::{label, slot, syscall};
 use keel_check::lockstep::Lockstep;
 use keel_check::script::{Op, Step};
@@ -253,6 +254,27 @@ fn without_time_left_nothing_goes_a_short_way() {
         let (it, passes) = cast(has_time);
         it.plays([passes, gives_way()], way(ShortWay::YieldAndSwitch, has_time));
     }
+}
+
+// --- domains -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn whoever_is_of_another_domain_does_not_run_now() {
+    let move_away = |thread| Op::invoke(slot::DOMAIN_SET, label::DOMAIN_SET_SET, &[1], &[thread]).into();
+    // With one domain the authority over domains has nothing to give.
+    if DOMAINS == 1 {
+        return;
+    }
+    let cast = Cast::new();
+    let script = [move_away(cast.server.cap), call(cast.endpoint)];
+    cast.plays(script, None);
+    let cast = Cast::new();
+    let script = [call(cast.endpoint), move_away(ROOT), answer(cast.endpoint, cast.server.reply)];
+    cast.plays(script, None);
+    let mut cast = Cast::new();
+    cast.wait(201);
+    let script = [move_away(cast.waiter.cap), send(cast.badged)];
+    cast.plays(script, None);
 }
 
 // --- signals -----------------------------------------------------------------------------------------------------

@@ -59,6 +59,10 @@ const MUTATED: [&str; 7] = [
 ];
 /// The survivors that are explained, each with its reason in the lines below it that are set off.
 const EXPLAINED: &str = "check/mutants.txt";
+/// The tests that mutants have to pass, of the kernel and the checker.
+const MUTANTS_TESTS: [&str; 5] = ["--lib", "--test", "short", "--test", "unusual"];
+/// The checker is built again for each mutant, which takes longer than it runs.
+const QUICK_TO_BUILD: [&str; 2] = ["--config", "profile.dev.package.keel-check.opt-level=0"];
 /// Seconds after which a mutant's tests are taken to run for ever.
 const MUTANT_SECONDS: u32 = 300;
 
@@ -259,8 +263,13 @@ impl Deep<'_> {
         // The same for each mutant, which is in a directory of its own: the crates of others are built once.
         command.env("CARGO_TARGET_DIR", self.cargo.workspace.target().join("mutants"));
         command.env("CARGO_PROFILE_DEV_DEBUG", "0");
+        // With one domain much of what is about them does nothing.
+        command.env("KEEL_DOMAINS", "2");
         if verb == "test" {
-            command.args(["--package", "keel-kernel", "--package", "keel-check", "--lib", "--test", "short"]);
+            command.args(QUICK_TO_BUILD).args(["--package", "keel-kernel", "--package", "keel-check"]);
+            command.args(MUTANTS_TESTS);
+        } else {
+            command.args(QUICK_TO_BUILD.map(|argument| format!("--cargo-arg={argument}")));
         }
         command
     }
@@ -275,7 +284,7 @@ impl Deep<'_> {
         command.args(["--package", "keel-kernel", "--test-package", "keel-kernel,keel-check", "--shuffle"]);
         command.args(["--baseline", "skip", "--timeout", &MUTANT_SECONDS.to_string(), "--no-times"]);
         command.args(MUTATED.iter().flat_map(|file| ["--file", file])).arg("--output").arg(&output);
-        command.args(["--", "--lib", "--test", "short"]);
+        command.args(["--jobs", "2", "--"]).args(MUTANTS_TESTS);
         let (status, text) = self.run_for(command, "mutants.log", time)?;
         let list = |name: &str| -> Vec<String> {
             let text = fs::read_to_string(output.join("mutants.out").join(name)).unwrap_or_default();
