@@ -269,7 +269,7 @@ fn device_page(world: &mut World) -> u64 {
 }
 
 /// A thread that waits until an interrupt comes, and then goes ahead of others; the notification at which it waits.
-fn waits_for_interrupt(world: &mut World) -> u64 {
+pub fn waits_for_interrupt(world: &mut World) -> u64 {
     let thread = world.thread(255);
     let notification = world.notification();
     handler_of(world, IRQS[0], notification);

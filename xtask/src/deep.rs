@@ -60,7 +60,7 @@ const MUTATED: [&str; 7] = [
 /// The survivors that are explained, each with its reason in the lines below it that are set off.
 const EXPLAINED: &str = "check/mutants.txt";
 /// The tests that mutants have to pass, of the kernel and the checker.
-const MUTANTS_TESTS: [&str; 5] = ["--lib", "--test", "short", "--test", "unusual"];
+const MUTANTS_TESTS: [&str; 7] = ["--lib", "--test", "short", "--test", "edges", "--test", "unusual"];
 /// The checker is built again for each mutant, which takes longer than it runs.
 const QUICK_TO_BUILD: [&str; 2] = ["--config", "profile.dev.package.keel-check.opt-level=0"];
 /// Seconds after which a mutant's tests are taken to run for ever.
