@@ -3,10 +3,12 @@
 //! What random operations seldom come to: arguments just inside and just outside of what is legal, and a few situations
 //! that take several steps to get into. Kernel and specification agree after each step.
 
+use keel_abi::aarch64::{label as arch_label, object as arch_object};
+use keel_abi::timing::DOMAINS;
 use keel_abi::{label, object, slot, syscall};
 use keel_check::lockstep::Lockstep;
 use keel_check::script::{Op, Step};
-use keel_check::stage::{self, IRQS, Small};
+use keel_check::stage::{self, IRQS, Small, Stage};
 use keel_kernel::host::TIMER_KHZ;
 use keel_kernel::host::world::{DEPTH, World};
 
@@ -181,4 +183,137 @@ fn a_capability_that_waits_to_be_sent_is_received() {
     world.run_root();
     let receive = Op { receive_at: world.free_slot(), ..Op::plain(syscall::NB_WAIT, endpoint, 0) };
     agrees(world, [receive.into()]);
+}
+
+#[test]
+fn times_have_limits() {
+    let mut world = stage::bare();
+    let context = world.make(object::SCHED_CONTEXT, 8);
+    let (control, free) = (world.sched_control, world.free_slot());
+    let times = [0, 1, 19, 20, 21, 1000, 1 << 32, (1 << 62) / TIMER_KHZ, u64::MAX / TIMER_KHZ, u64::MAX];
+    let configure =
+        |words: [u64; 5], cap| invoke(control, label::SCHED_CONTROL_CONFIGURE_FLAGS, &words, &[cap]);
+    let of_times = times
+        .into_iter()
+        .flat_map(|budget| times.map(|period| configure([budget, period, 0, 7, 0], context)));
+    let refills = [0, 1, 2, 7, 8, 9, 10, 11, u64::MAX];
+    let of_refills = refills
+        .into_iter()
+        .flat_map(|extra| [0, 1, 2, 3, u64::MAX].map(|flags| configure([30, 50, extra, 7, flags], context)));
+    let of_others = [free, slot::INIT_TCB].map(|cap| configure([30, 50, 0, 7, 0], cap));
+    agrees_on_each(world, &[], of_times.chain(of_refills).chain(of_others).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_timetable_has_entries_and_limits() {
+    let mut world = stage::bare();
+    let thread = world.thread(200);
+    let set = |label, words: &[u64], cap: u64| invoke(slot::DOMAIN_SET, label, words, &[cap]);
+    let indices = [0, 1, 2, 62, 63, 64, 253, 254, 255, 256, 257, u64::MAX];
+    let long = (1 << 56) - 1;
+    let durations = [0, 1, 1000, long, long + 1, u64::MAX];
+    let configure = |words: [u64; 3]| set(label::DOMAIN_SCHEDULE_CONFIGURE, &words, 0);
+    let entries = indices.into_iter().flat_map(|index| {
+        durations.into_iter().flat_map(move |ticks| {
+            [0, 1, 2, 255, 256].into_iter().map(move |domain| configure([index, domain, ticks]))
+        })
+    });
+    let starts = indices.map(|index| set(label::DOMAIN_SCHEDULE_SET_START, &[index], 0));
+    let sets = [0, 1, 2, 255, 256].map(|domain| set(label::DOMAIN_SET_SET, &[domain], thread.cap));
+    let others =
+        [set(label::DOMAIN_SET_SET, &[0], slot::INIT_CNODE), set(label::DOMAIN_SET_SET, &[], thread.cap)];
+    let steps: Vec<Step> = entries.chain(starts).chain(sets).chain(others).collect();
+    agrees_on_each(world.clone(), &[], steps.clone());
+    // And when a later entry is the one to start with.
+    let script = [configure([1, 0, 900]), configure([2, 1 % DOMAINS, 700]), starts_at(1)];
+    agrees_on_each(world.clone(), &script, steps);
+    // One after the other, and from the start again.
+    let passes = vec![Step::Pass(500); 8];
+    agrees(world, script.into_iter().chain(passes));
+}
+
+fn starts_at(index: u64) -> Step {
+    invoke(slot::DOMAIN_SET, label::DOMAIN_SCHEDULE_SET_START, &[index], &[])
+}
+
+#[test]
+fn pages_and_tables_have_places() {
+    let Stage { world, slots } = Small::Spaces.stage();
+    let &[space, upper, lower, small, large, _, _, copy] = &slots[..] else { unreachable!("eight slots") };
+    let (low, high) = (0x20_0000, 1 << 30);
+    let top: u64 = 1 << 47;
+    let near = [
+        [0, 1, 0xfff, 0x1000, low - 0x1000, low],
+        [low + 0x1000, high, high + low, 1 << 39, top - low, top - 0x1000],
+        [top - 1, top, u64::MAX - 0x1fff, u64::MAX - 0xfff, u64::MAX - 1, u64::MAX],
+    ]
+    .concat();
+    let map = |cap, address, rights, attributes, to| {
+        invoke(cap, arch_label::PAGE_MAP, &[address, rights, attributes], &[to])
+    };
+    let hook = |cap, address, to| invoke(cap, arch_label::PAGE_TABLE_MAP, &[address, 0], &[to]);
+    let assign = || invoke(slot::INIT_ASID_POOL, arch_label::ASID_POOL_ASSIGN, &[], &[space]);
+    let mut steps = Vec::new();
+    for to in [slot::INIT_VSPACE, space, upper] {
+        for address in &near {
+            steps.extend([small, large].map(|frame| map(frame, *address, 3, 0, to)));
+            steps.push(hook(lower, *address, to));
+        }
+        steps.extend((0..4).map(|rights| map(small, low, rights, 0, to)));
+        steps.extend([1, 4, 7, 8, u64::MAX].map(|attributes| map(small, low, 3, attributes, to)));
+    }
+    for cap in [small, large, upper, lower, copy] {
+        steps.push(invoke(cap, arch_label::PAGE_UNMAP, &[], &[]));
+        steps.push(invoke(cap, arch_label::PAGE_TABLE_UNMAP, &[], &[]));
+        steps.push(invoke(cap, arch_label::PAGE_GET_ADDRESS, &[], &[]));
+        steps.push(invoke(ROOT, label::CNODE_DELETE, &[cap, DEPTH], &[]));
+    }
+    let copies = |cap| invoke(ROOT, label::CNODE_COPY, &[copy, DEPTH, cap, DEPTH, 15], &[ROOT]);
+    for script in [
+        vec![],
+        vec![map(small, low, 3, 0, slot::INIT_VSPACE)],
+        vec![map(small, low, 3, 0, slot::INIT_VSPACE), copies(small)],
+        vec![assign(), hook(upper, low, space), hook(lower, low, space), copies(lower)],
+        vec![assign(), hook(upper, low, space), hook(lower, high, space), map(large, low, 3, 0, space)],
+    ] {
+        agrees_on_each(world.clone(), &script, steps.clone());
+    }
+}
+
+#[test]
+fn pools_of_identifiers_fill() {
+    let mut world = stage::bare();
+    let memory = world.untyped(12);
+    let (pool, other) = (world.free_slot(), world.free_slot());
+    let make = |from, to| {
+        invoke(slot::ASID_CONTROL, arch_label::ASID_CONTROL_MAKE_POOL, &[to, DEPTH], &[from, ROOT])
+    };
+    let assign = |pool, root| invoke(pool, arch_label::ASID_POOL_ASSIGN, &[], &[root]);
+    let roots = [0; 4].map(|_| world.make(arch_object::VSPACE, 0));
+    let [small, large] = [11, 13].map(|bits| world.untyped(bits));
+    let mut steps = vec![make(small, other), make(large, other), make(memory, other), make(memory, pool)];
+    steps.extend(
+        [pool, slot::INIT_ASID_POOL].into_iter().flat_map(|pool| roots.map(|root| assign(pool, root))),
+    );
+    steps.extend([memory, pool, roots[0]].map(|cap| invoke(ROOT, label::CNODE_REVOKE, &[cap, DEPTH], &[])));
+    steps.extend([pool, roots[0], roots[1]].map(|cap| invoke(ROOT, label::CNODE_DELETE, &[cap, DEPTH], &[])));
+    agrees_on_each(world.clone(), &[], steps.clone());
+    let script = [make(memory, pool), assign(pool, roots[0]), assign(pool, roots[1])];
+    agrees_on_each(world.clone(), &script, steps.clone());
+    let script = script.into_iter().chain([invoke(ROOT, label::CNODE_DELETE, &[roots[0], DEPTH], &[])]);
+    agrees_on_each(world, &script.collect::<Vec<_>>(), steps);
+}
+
+#[test]
+fn interrupts_have_numbers() {
+    let mut world = stage::bare();
+    let to = world.free_slot();
+    let numbers =
+        [0, 1, 5, 63, 64, 65, 127, 128, 129, 159, 160, 191, 192, 193, 255, 256, 1019, 1020, 1024, u64::MAX];
+    let issue = |irq| {
+        let with_trigger = arch_label::IRQ_ISSUE_IRQ_HANDLER_TRIGGER;
+        let plain = invoke(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &[irq, to, DEPTH], &[ROOT]);
+        [plain, invoke(slot::IRQ_CONTROL, with_trigger, &[irq, 1, to, DEPTH], &[ROOT])]
+    };
+    agrees_on_each(world, &[], numbers.into_iter().flat_map(issue).collect::<Vec<_>>());
 }

@@ -327,6 +327,11 @@ fn no_entry_takes_more_steps_than_it_may() {
     }
     // Twenty of 1 make a minimum budget: 19 merges.
     assert_eq!((entries, length), (19_u32.div_ceil(STEPS_PER_ENTRY), 62));
+    // Nor does one in which a thread wakes: of ten that overlap three are merged.
+    list.refills = (0..10).map(|i| Refill { time: Ticks(1_000 + i), amount: Ticks(30) }).collect();
+    let mut steps = 3;
+    unblock(&mut list, Ticks(5_000), &mut steps);
+    assert_eq!((list.length(), steps), (7, 0));
 }
 
 #[test]
