@@ -335,6 +335,19 @@ fn no_entry_takes_more_steps_than_it_may() {
 }
 
 #[test]
+fn what_is_not_there_yet_or_too_little_stays_as_it_is() {
+    let mut list = Pair::new(100, 1_000, 30, 8, 1).list;
+    let refill = |time, amount| Refill { time: Ticks(time), amount: Ticks(amount) };
+    for (refills, now) in
+        [([refill(1_000, 30), refill(5_000, 70)], 999), ([refill(1_000, MIN - 1), refill(5_000, 81)], 2_000)]
+    {
+        list.refills = refills.into();
+        unblock(&mut list, Ticks(now), &mut { STEPS_PER_ENTRY });
+        assert_eq!(list.refills, refills);
+    }
+}
+
+#[test]
 fn new_parameters_keep_the_bandwidth() {
     let head = Refill { time: Ticks(50), amount: Ticks(70) };
     let at = |time, amount| Refill { time: Ticks(time), amount: Ticks(amount) };
