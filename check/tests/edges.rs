@@ -350,3 +350,32 @@ fn each_right_is_needed_for_something() {
     world.recv(endpoint, thread.reply);
     agrees_on_each(world, &[], steps);
 }
+
+#[test]
+fn other_numbers_are_faults() {
+    let mut world = stage::bare();
+    let handler = world.endpoint();
+    let caps = [handler, slot::INIT_CNODE, slot::INIT_VSPACE];
+    world.must(slot::INIT_TCB, label::TCB_SET_SPACE, &[0, 0], &caps);
+    // Some are debug calls, of which one ends the machine.
+    for number in (-80..80).filter(|&number| number != syscall::DEBUG_HALT) {
+        agrees(world.clone(), [Op::plain(number, handler, 0).into()]);
+    }
+}
+
+#[test]
+fn new_threads_are_of_the_domain_of_the_moment() {
+    let mut world = stage::bare();
+    let (memory, first) = (world.untyped(14), world.free_slot());
+    let _ = [0; 2].map(|_| world.free_slot());
+    let other = DOMAINS - 1;
+    let thread = world.thread(200);
+    let set = |label, words: &[u64]| invoke(slot::DOMAIN_SET, label, words, &[thread.cap]);
+    let script = [
+        set(label::DOMAIN_SET_SET, &[other]),
+        set(label::DOMAIN_SCHEDULE_CONFIGURE, &[1, other, 1 << 30]),
+        set(label::DOMAIN_SCHEDULE_SET_START, &[1]),
+        invoke(memory, label::UNTYPED_RETYPE, &[object::TCB, 0, 0, 0, first, 3], &[ROOT]),
+    ];
+    agrees(world, script);
+}

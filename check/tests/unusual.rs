@@ -287,6 +287,9 @@ fn signals_nobody_waits_for_are_noted() {
         let script = vec![send(cast.badged); count];
         cast.plays(script, ShortWay::Signal);
         let cast = Cast::new();
+        let script = vec![Op::plain(syscall::NB_SEND, cast.badged, 0).into(); count];
+        cast.plays(script, ShortWay::Signal);
+        let cast = Cast::new();
         let script: Vec<_> = vec![send(cast.badged); count - 1];
         cast.plays(script.into_iter().chain([Step::Interrupt(IRQS[0])]), ShortWay::Interrupt);
     }

@@ -37,6 +37,27 @@ fn registers_are_read_in_the_order_of_the_interface() {
 }
 
 #[test]
+fn new_threads_are_named_after_who_made_them() {
+    let mut world = World::new();
+    let first = world.free_slot();
+    let others = [0; 2].map(|_| world.free_slot());
+    assert_eq!(world.retype(world.memory, object::TCB, 0, first, 3), Ok(vec![]));
+    for cap in [first, others[0], others[1]] {
+        assert_eq!(world.kernel.name(world.tcb(cap)).to_string(), "\"child of: \\'rootserver\\'\"");
+    }
+    // A name has at most 63 bytes.
+    let root = world.root();
+    world.kernel.store[root].name = [b'x'; NAME_BYTES];
+    let thread = world.stopped_thread(1);
+    assert_eq!(world.kernel.store[thread.tcb].name, {
+        let mut name = [b'x'; NAME_BYTES];
+        name[..11].copy_from_slice(b"child of: '");
+        name[NAME_BYTES - 1] = 0;
+        name
+    });
+}
+
+#[test]
 fn registers_are_written_sanitised_and_take_effect() {
     let mut world = World::new();
     let thread = world.thread(255);
