@@ -260,6 +260,9 @@ impl State<'_> {
         writer.words.extend([activity, sending.badge, sending.rights.0.into(), sending.is_call.into()]);
         writer.maybe(reply);
         writer.words.extend([thread.priority.into(), thread.max_controlled_priority.into(), thread.buffer]);
+        let (endpoint, badge) = thread.cancelled.unzip();
+        writer.maybe(endpoint);
+        writer.number(badge.unwrap_or_default());
         writer.maybe(thread.replacing);
         writer.maybe(thread.context);
         writer.maybe(thread.notification);
