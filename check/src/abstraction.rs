@@ -60,7 +60,7 @@ pub fn abstraction(kernel: &mut Kernel<Host>) -> Result<System, NotCovered> {
         spaces: BTreeMap::new(),
         pools: BTreeMap::new(),
         is_debug: cfg!(debug_assertions),
-        patience: None,
+        look: None,
         paging: spaces::PAGING,
         interrupts: interrupts(kernel),
         ram: RAM_BASE.0..RAM_BASE.0 + (1 << RAM_BITS),

@@ -7,7 +7,7 @@
 
 use crate::lockstep::Lockstep;
 use crate::random::listing;
-use crate::script::{Op, Step};
+use crate::script::{Cause, Op, Step};
 use crate::stage::{self, Stage};
 use crate::timely;
 use keel_abi::aarch64::{label as arch_label, object as arch_object};
@@ -102,8 +102,12 @@ impl Choices<'_> {
         Some(match self.byte()? % 22 {
             0 => Step::Interrupt(irq(self.number(2)?)),
             1 => {
-                let (point, number) = (self.number(4)? + 1, self.number(2)?);
-                Step::Interrupted(self.op()?, point, irq(number))
+                let point = self.number(4)? + 1;
+                let cause = match self.number(4)? {
+                    number @ ..2 => Cause::Device(irq(number)),
+                    _ => Cause::Time(self.number(255)? << self.number(6)?),
+                };
+                Step::Interrupted(self.op()?, point, cause)
             }
             2 => Step::Fault(Fault::UserException { number: self.number(8)?, code: 0 }),
             3 => {

@@ -9,7 +9,7 @@
 use crate::canonical::{Fingerprint, fingerprint};
 use crate::lockstep::{Coverage, Lockstep};
 use crate::random::{listing, message};
-use crate::script::{Op, Step};
+use crate::script::{Cause, Op, Step};
 use crate::stage::{IRQS, Small};
 use crate::timely;
 use keel_abi::aarch64::label as arch_label;
@@ -133,18 +133,25 @@ pub fn steps(small: Small) -> Vec<Step> {
             steps.push(Step::Fault(Fault::VirtualMemory { address, is_fetch: false, status }));
         }
         Small::Interrupts | Small::Halves | Small::Cancelling => {
-            let in_the_middle: Vec<Step> = steps.iter().filter_map(interrupted).collect();
+            let by_device = |step: &Step| interrupted(step, Cause::Device(IRQS[0]));
+            let in_the_middle: Vec<Step> = steps.iter().filter_map(by_device).collect();
             steps.extend(in_the_middle);
             steps.extend(IRQS.map(Step::Interrupt));
         }
-        Small::Budgets | Small::Timeouts | Small::Servers | Small::Domains => steps.extend(timely::passes()),
+        Small::Budgets | Small::Timeouts | Small::Servers | Small::Domains | Small::Slices => {
+            let causes = || timely::spans().map(Cause::Time);
+            let in_the_middle: Vec<Step> =
+                steps.iter().flat_map(|step| causes().filter_map(|cause| interrupted(step, cause))).collect();
+            steps.extend(in_the_middle);
+            steps.extend(timely::spans().map(Step::Pass));
+        }
         _ => {}
     }
     steps
 }
 
-/// The same with an interrupt at its first preemption point, for what can be preempted.
-fn interrupted(step: &Step) -> Option<Step> {
+/// The same with something that happens at its first preemption point, for what can be preempted.
+fn interrupted(step: &Step, cause: Cause) -> Option<Step> {
     let long = [
         label::CNODE_DELETE,
         label::CNODE_REVOKE,
@@ -153,7 +160,7 @@ fn interrupted(step: &Step) -> Option<Step> {
         label::UNTYPED_RETYPE,
     ];
     match step {
-        Step::Call(op) if long.contains(&op.label) => Some(Step::Interrupted(op.clone(), 1, IRQS[0])),
+        Step::Call(op) if long.contains(&op.label) => Some(Step::Interrupted(op.clone(), 1, cause)),
         _ => None,
     }
 }
@@ -419,6 +426,7 @@ fn ops(small: Small) -> Vec<Op> {
         Small::Timeouts => ops.extend(timely::timeout_ops(&slots)),
         Small::Servers => ops.extend(timely::server_ops(&slots)),
         Small::Domains => ops.extend(timely::domain_ops(&slots)),
+        Small::Slices => ops.extend(timely::slice_ops(&slots)),
         Small::Signals => {
             let [thread, notification, context, endpoint, reply] = slots[..] else {
                 unreachable!("five slots")

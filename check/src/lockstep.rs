@@ -7,7 +7,7 @@
 //! again by itself, as does one whose waiting was cancelled.
 
 use crate::abstraction::{Inside, abstraction};
-use crate::script::{Op, Step};
+use crate::script::{Cause, Op, Step};
 use crate::view::View;
 use crate::ways::{Entry, ShortWay, Twin};
 use keel_abi::aarch64::registers::Register;
@@ -23,7 +23,7 @@ use keel_kernel::units::{Irq, KernelAddr, Ticks};
 use keel_spec::concrete::Object;
 use keel_spec::system::fault::Fault;
 use keel_spec::system::schedule::NEVER;
-use keel_spec::system::{NotCovered, System};
+use keel_spec::system::{Look, NotCovered, System};
 use keel_spec::theorems::invariants;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -60,6 +60,8 @@ pub struct Coverage {
     pub timed: u64,
     /// Operations that the kernel was interrupted in.
     pub interrupted: u64,
+    /// Those of them that the timer interrupted: time had passed in the middle.
+    pub by_timer: u64,
     /// States in the middle of those that were compared.
     pub in_the_middle: u64,
     /// Entries to the kernel that went a short way, and the general path in a copy.
@@ -72,6 +74,7 @@ impl Coverage {
         self.compared += other.compared;
         self.timed += other.timed;
         self.interrupted += other.interrupted;
+        self.by_timer += other.by_timer;
         self.in_the_middle += other.in_the_middle;
         for (what, count) in &other.open {
             *self.open.entry(what).or_default() += count;
@@ -150,8 +153,12 @@ impl Lockstep {
     pub fn apply(&mut self, step: &Step) -> Result<(), Disagreement> {
         match step {
             Step::Call(op) => self.call(op)?,
-            Step::Interrupted(op, point, irq) => {
-                self.world.kernel.arch.raise_at(*point, Irq(*irq));
+            Step::Interrupted(op, point, cause) => {
+                let machine = &mut self.world.kernel.arch;
+                match *cause {
+                    Cause::Device(irq) => machine.raise_at(*point, Irq(irq)),
+                    Cause::Time(ticks) => machine.pass_at(*point, Ticks(ticks)),
+                }
                 let done = self.call(op);
                 self.world.kernel.arch.calm();
                 done?;
@@ -286,38 +293,53 @@ impl Lockstep {
     /// goes ahead in the middle of it.
     fn trap(&mut self, thread: Ref<Tcb>) -> Result<(), Disagreement> {
         for entries in 1..MOST_REPETITIONS {
-            let (preemptions, polls) = (self.world.kernel.arch.preemptions(), self.world.kernel.arch.polls());
+            let (now, machine) = (self.now(), &self.world.kernel.arch);
+            let (preemptions, polls) = (machine.preemptions(), machine.polls());
             self.execute(thread);
-            let now = self.now();
-            let is_done = self.world.kernel.arch.preemptions() == preemptions;
-            self.coverage.interrupted += u64::from(entries == 1 && !is_done);
-            if is_done {
-                let after = self.take_interrupts();
+            let machine = &self.world.kernel.arch;
+            let is_interrupted = machine.preemptions() != preemptions;
+            let look = Look { units: machine.polls() - polls, now: self.now(), stops: is_interrupted };
+            let after = self.take_interrupts();
+            if !is_interrupted && look.now == now {
                 return self.specify(|system| {
                     system.system_call(now)?;
                     interrupts(system, &after)
                 });
             }
-            let units = self.world.kernel.arch.polls() - polls;
-            let after = self.take_interrupts();
-            self.specify_in_part(now, units, &after)?;
-            if self.world.kernel.core.current != Some(thread) {
+            if is_interrupted {
+                self.coverage.interrupted += u64::from(entries == 1);
+                self.coverage.by_timer += u64::from(look.now != now);
+                self.specify_in_part(now, look, &after)?;
+            } else {
+                self.specify_in_time(now, look, &after)?;
+            }
+            if self.world.kernel.core.current != Some(thread) || !self.repeats(thread) {
                 return Ok(());
             }
         }
         panic!("no end of repetitions: the operation makes no progress");
     }
 
-    /// The kernel was interrupted in the middle of a system call. It has done as much as the specification does in at
-    /// most as many units: some of the kernel's make no difference that can be seen.
-    fn specify_in_part(&mut self, now: u64, most: u64, after: &[Interrupt]) -> Result<(), Disagreement> {
+    /// Time has passed in the middle of a system call, without an interrupt. The kernel must stop if time is up, and may
+    /// stop otherwise: what it goes by is from before the call.
+    fn specify_in_time(&mut self, now: u64, look: Look, after: &[Interrupt]) -> Result<(), Disagreement> {
+        let before = self.system.clone();
+        self.specify_in_part(now, look, after).or_else(|disagreement| {
+            self.system = before;
+            self.specify_in_part(now, Look { stops: true, ..look }, after).map_err(|_| disagreement)
+        })
+    }
+
+    /// The kernel has looked in the middle of a system call. It had done as much as the specification does in at most as
+    /// many units: some of the kernel's make no difference that can be seen.
+    fn specify_in_part(&mut self, now: u64, look: Look, after: &[Interrupt]) -> Result<(), Disagreement> {
         let Some(before) = &self.system else { return self.specify(|_| Ok(())) };
         let (before, compared) = (before.clone(), self.coverage.compared);
         let mut result = Ok(());
-        for units in 0..=most {
+        for units in 0..=look.units {
             self.system = Some(before.clone());
             result = self.specify(|system| {
-                system.begin_system_call(now, units)?;
+                system.begin_system_call(now, Look { units, ..look })?;
                 interrupts(system, after)
             });
             if result.is_ok() {

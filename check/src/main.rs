@@ -276,7 +276,8 @@ fn covered(coverage: &Coverage) -> String {
         text += &format!(", {} of them with time that was up or came back", coverage.timed);
     }
     if coverage.interrupted > 0 {
-        text += &format!(", {} of them interrupted", coverage.interrupted);
+        text +=
+            &format!(", {} of them interrupted ({} by the timer)", coverage.interrupted, coverage.by_timer);
         text += &format!(", and {} states in the middle", coverage.in_the_middle);
     }
     for (what, count) in &coverage.open {

@@ -3,7 +3,7 @@
 //! Long random runs, with a short script of what went wrong when something does.
 
 use crate::lockstep::{Coverage, Lockstep};
-use crate::script::{Op, Step};
+use crate::script::{Cause, Op, Step};
 use crate::{stage, timely};
 use keel_abi::aarch64::{label as arch_label, object as arch_object};
 use keel_abi::{label, object, slot, syscall};
@@ -127,8 +127,9 @@ fn step(subject: Subject, slots: &[u64]) -> BoxedStrategy<Step> {
         return any_op.prop_map(Step::from).boxed();
     }
     let irq = select(stage::IRQS.to_vec());
-    let interrupted = (any_op.clone(), 1..4_u64, irq.clone())
-        .prop_map(|(op, point, irq)| Step::Interrupted(op, point, irq));
+    let cause = prop_oneof![irq.clone().prop_map(Cause::Device), timely::span().prop_map(Cause::Time)];
+    let interrupted =
+        (any_op.clone(), 1..4_u64, cause).prop_map(|(op, point, cause)| Step::Interrupted(op, point, cause));
     let number = select(vec![0x200_0000, 7]);
     let exception = number.prop_map(|number| Step::Fault(Fault::UserException { number, code: 0 }));
     let access = (0..3_u64, prop::bool::ANY).prop_map(|(page, is_fetch)| {

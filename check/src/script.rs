@@ -13,14 +13,32 @@ use std::fmt;
 pub enum Step {
     /// Whoever runs makes a system call.
     Call(Op),
-    /// The same; at the preemption point with this number, counted from 1, a device interrupts.
-    Interrupted(Op, u64, u32),
+    /// The same; at the preemption point with this number, counted from 1, something else happens.
+    Interrupted(Op, u64, Cause),
     /// A device interrupts whoever runs, or nobody.
     Interrupt(u32),
     /// Whoever runs only computes for so many ticks.
     Pass(u64),
     /// Whoever runs does what the processor does not do.
     Fault(Fault),
+}
+
+/// What happens in the middle of an operation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// A device interrupts.
+    Device(u32),
+    /// So many ticks have passed. The timer interrupts if it is due then.
+    Time(u64),
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(irq) => write!(f, "interrupt {irq}"),
+            Self::Time(ticks) => write!(f, "{ticks} ticks pass"),
+        }
+    }
 }
 
 impl From<Op> for Step {
@@ -33,9 +51,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Call(op) => write!(f, "{op}"),
-            Self::Interrupted(op, point, irq) => {
-                write!(f, "{op}, interrupt {irq} at preemption point {point}")
-            }
+            Self::Interrupted(op, point, cause) => write!(f, "{op}, {cause} at preemption point {point}"),
             Self::Interrupt(irq) => write!(f, "interrupt {irq}"),
             Self::Pass(ticks) => write!(f, "{ticks} ticks pass"),
             Self::Fault(fault) => write!(f, "{fault:x?}"),

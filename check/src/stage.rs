@@ -116,11 +116,14 @@ pub enum Small {
     Servers,
     /// Two threads and the timetable of domains.
     Domains,
+    /// Two threads that have little time, CNodes in memory of their own, an endpoint at which two others wait: long
+    /// operations in the middle of which time is up.
+    Slices,
 }
 
 impl Small {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Derivation,
         Self::Memory,
         Self::Containers,
@@ -136,6 +139,7 @@ impl Small {
         Self::Timeouts,
         Self::Servers,
         Self::Domains,
+        Self::Slices,
     ];
 
     /// Its name in words.
@@ -157,6 +161,7 @@ impl Small {
             Self::Timeouts => "timeouts",
             Self::Servers => "servers",
             Self::Domains => "domains",
+            Self::Slices => "slices",
         }
     }
 
@@ -212,6 +217,7 @@ impl Small {
             Self::Timeouts => timely::timeouts(&mut world),
             Self::Servers => timely::servers(&mut world),
             Self::Domains => timely::domains(&mut world),
+            Self::Slices => timely::slices(&mut world),
             Self::Calls => {
                 let other = world.thread(200);
                 let (server, endpoint) = server(&mut world);

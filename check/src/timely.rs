@@ -2,13 +2,13 @@
 
 //! Systems and operations in which time matters: few values of it, near the limits where something happens.
 
-use crate::script::{Op, Step};
+use crate::script::{Cause, Op, Step};
 use crate::stage::{IRQS, Stage, bare, handler_of, lower_root_task, server};
 use keel_abi::object::SCHED_CONTEXT_SPORADIC;
 use keel_abi::timing::DOMAINS;
 use keel_abi::{label, object, slot, syscall};
 use keel_kernel::host::TIMER_KHZ;
-use keel_kernel::host::world::World;
+use keel_kernel::host::world::{DEPTH, World};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -21,9 +21,9 @@ const SPANS: [u64; 4] = [7, 20 * MICROSECOND, 50 * MICROSECOND, 130 * MICROSECON
 /// Durations of domains, in ticks.
 const DURATIONS: [u64; 2] = [50 * MICROSECOND, 110 * MICROSECOND];
 
-/// Time passes.
-pub fn passes() -> impl Iterator<Item = Step> {
-    SPANS.into_iter().map(Step::Pass)
+/// How much time passes, between operations or in the middle of them.
+pub fn spans() -> impl Iterator<Item = u64> {
+    SPANS.into_iter()
 }
 
 /// A thread that has little time, the context that it has it from, and a notification to wait for.
@@ -53,10 +53,62 @@ pub(crate) fn servers(world: &mut World) -> Vec<u64> {
     vec![endpoint, server.reply, client.sched_context]
 }
 
-/// A thread and what it can wait for, in a system with several domains.
+/// A thread and what it can wait for, with a copy, in a system with several domains. The first one's time is short.
 pub(crate) fn domains(world: &mut World) -> Vec<u64> {
     let thread = world.thread(200);
-    vec![thread.cap, thread.sched_context, world.notification()]
+    let bell = world.notification();
+    let copy = world.copy(bell, 15);
+    let set = |world: &mut World, label, words: &[u64]| world.must(slot::DOMAIN_SET, label, words, &[]);
+    set(world, label::DOMAIN_SCHEDULE_CONFIGURE, &[0, 0, DURATIONS[1]]);
+    set(world, label::DOMAIN_SCHEDULE_SET_START, &[0]);
+    vec![thread.cap, thread.sched_context, bell, copy]
+}
+
+/// Two threads that have little time; memory with a CNode in it, and in that another one; an endpoint at which two
+/// others wait to send with a badge.
+pub(crate) fn slices(world: &mut World) -> Vec<u64> {
+    let thread = world.thread(200);
+    let memory = world.untyped(7);
+    let first = world.free_slot();
+    for place in [first, first + 1] {
+        let words = [object::CAP_TABLE, 1, 0, 0, place, 1];
+        world.must(memory, label::UNTYPED_RETYPE, &words, &[slot::INIT_CNODE]);
+    }
+    world.must(first, label::CNODE_MOVE, &[1, 1, first + 1, DEPTH], &[slot::INIT_CNODE]);
+    let spare = world.free_slot();
+    let endpoint = world.endpoint();
+    let badged = world.mint(endpoint, 15, 7);
+    for _ in 0..2 {
+        let sender = world.thread(255);
+        world.run(sender.tcb);
+        world.send(badged, 0, &[1], &[]);
+        world.must(sender.cap, label::TCB_SET_PRIORITY, &[200], &[slot::INIT_TCB]);
+    }
+    world.configure(thread.sched_context, TIMES[1], 1, 0);
+    world.configure(slot::INIT_SCHED_CONTEXT, TIMES[0], 0, 0);
+    vec![thread.sched_context, memory, first, spare, endpoint, badged]
+}
+
+/// Operations on [`slices`].
+pub fn slice_ops(slots: &[u64]) -> Vec<Op> {
+    let &[context, memory, first, spare, endpoint, badged] = slots else { unreachable!("six slots") };
+    let root = slot::INIT_CNODE;
+    let cnode = |label, words: &[u64]| Op::invoke(root, label, words, &[root, root]);
+    let words = [object::ENDPOINT, 0, 0, 0, spare, 1];
+    vec![
+        cnode(label::CNODE_DELETE, &[first, DEPTH]),
+        cnode(label::CNODE_REVOKE, &[memory, DEPTH]),
+        cnode(label::CNODE_CANCEL_BADGED_SENDS, &[badged, DEPTH]),
+        cnode(label::CNODE_DELETE, &[badged, DEPTH]),
+        cnode(label::CNODE_REVOKE, &[endpoint, DEPTH]),
+        cnode(label::CNODE_DELETE, &[context, DEPTH]),
+        cnode(label::CNODE_DELETE, &[slot::INIT_SCHED_CONTEXT, DEPTH]),
+        cnode(label::CNODE_MOVE, &[spare, DEPTH, first, DEPTH]),
+        Op::invoke(first, label::CNODE_COPY, &[0, 1, first, DEPTH, 15], &[root]),
+        Op::invoke(memory, label::UNTYPED_RETYPE, &words, &[root]),
+        Op::plain(syscall::SEND, badged, 0),
+        Op::plain(syscall::YIELD, 0, 0),
+    ]
 }
 
 /// Operations on [`budgets`].
@@ -129,13 +181,16 @@ pub fn server_ops(slots: &[u64]) -> Vec<Op> {
 
 /// Operations on [`domains`].
 pub fn domain_ops(slots: &[u64]) -> Vec<Op> {
-    let &[thread, context, bell] = slots else { unreachable!("three slots") };
+    let &[thread, context, bell, copy] = slots else { unreachable!("four slots") };
+    let root = slot::INIT_CNODE;
     let set = |label, words: &[u64], caps: &[u64]| Op::invoke(slot::DOMAIN_SET, label, words, caps);
     let mut ops = vec![
         Op::plain(syscall::YIELD, 0, 0),
         Op::plain(syscall::WAIT, bell, 0),
         Op::plain(syscall::SEND, bell, 0),
         Op::invoke(context, label::SCHED_CONTEXT_YIELD_TO, &[], &[]),
+        Op::invoke(root, label::CNODE_COPY, &[copy, DEPTH, bell, DEPTH, 15], &[root]),
+        Op::invoke(root, label::CNODE_REVOKE, &[bell, DEPTH], &[]),
         Op::invoke(thread, label::TCB_SUSPEND, &[], &[]),
         Op::invoke(thread, label::TCB_RESUME, &[], &[]),
         set(label::DOMAIN_SCHEDULE_CONFIGURE, &[1, 0, 0], &[]),
@@ -186,12 +241,18 @@ pub(crate) fn large() -> Stage {
     Stage { world, slots: [known, others].concat() }
 }
 
+/// A random span of time, in ticks.
+pub(crate) fn span() -> BoxedStrategy<u64> {
+    prop_oneof![3 => select(SPANS.to_vec()), 1 => 1..2_000_u64].boxed()
+}
+
 /// Random operations in which time matters, on a system that [`large`] made.
 pub(crate) fn step(slots: &[u64]) -> BoxedStrategy<Step> {
     let &[control, endpoint, reply, handler, other_reply, bell, ..] = slots else {
         unreachable!("many slots")
     };
     let any = select(slots.to_vec());
+    let any_slot = any.clone();
     let usual = select(vec![
         Op::plain(syscall::CALL, endpoint, 0),
         Op::plain(syscall::CALL, endpoint, 0),
@@ -205,7 +266,6 @@ pub(crate) fn step(slots: &[u64]) -> BoxedStrategy<Step> {
         Op::plain(syscall::SEND, bell, 0),
         Op::plain(syscall::YIELD, 0, 0),
     ]);
-    let span = prop_oneof![3 => select(SPANS.to_vec()), 1 => 1..2_000_u64];
     let times = prop_oneof![
         4 => select(TIMES.to_vec()),
         1 => (select(vec![0, 19, 20, 21, 50, u64::MAX / 128]), select(vec![0, 20, 21, 90, 1 << 62])),
@@ -227,8 +287,14 @@ pub(crate) fn step(slots: &[u64]) -> BoxedStrategy<Step> {
             Op::invoke(slot::DOMAIN_SET, label, &[a, b % DOMAINS.max(2), duration], &[thread])
         },
     );
+    let take =
+        (any_slot, select(vec![label::CNODE_DELETE, label::CNODE_REVOKE, label::CNODE_CANCEL_BADGED_SENDS]))
+            .prop_map(|(at, label)| Op::invoke(slot::INIT_CNODE, label, &[at, DEPTH], &[slot::INIT_CNODE]));
+    let in_the_middle = (take, 1..3_u64, span())
+        .prop_map(|(op, point, ticks)| Step::Interrupted(op, point, Cause::Time(ticks)));
     prop_oneof![
-        10 => span.prop_map(Step::Pass),
+        10 => span().prop_map(Step::Pass),
+        3 => in_the_middle,
         3 => configure.prop_map(Step::Call),
         6 => invoke.prop_map(Step::Call),
         2 => domain.prop_map(Step::Call),

@@ -7,7 +7,7 @@ use keel_abi::aarch64::{label as arch_label, object as arch_object};
 use keel_abi::timing::DOMAINS;
 use keel_abi::{label, object, slot, syscall};
 use keel_check::lockstep::Lockstep;
-use keel_check::script::{Op, Step};
+use keel_check::script::{Cause, Op, Step};
 use keel_check::stage::{self, IRQS, Small, Stage};
 use keel_kernel::host::TIMER_KHZ;
 use keel_kernel::host::world::{DEPTH, World};
@@ -126,7 +126,7 @@ fn who_receives_in_the_middle_of_a_cancellation_changes_what_comes_next() {
     for point in 1..POINTS {
         for receives in 1..4 {
             let receive = Step::from(Op::plain(syscall::NB_RECV, endpoint, reply));
-            let mut script = vec![Step::Interrupted(cancel.clone(), point, IRQS[0])];
+            let mut script = vec![Step::Interrupted(cancel.clone(), point, Cause::Device(IRQS[0]))];
             script.extend(vec![receive; receives]);
             script.push(Op::plain(syscall::WAIT, badged, 0).into());
             agrees(Small::Cancelling.stage().world, script);
@@ -164,7 +164,7 @@ fn a_cancellation_that_is_made_again_with_another_badge_is_another() {
     let cnode = |label, words: &[u64]| invoke(ROOT, label, words, &[ROOT]);
     let cancel = Op::invoke(ROOT, label::CNODE_CANCEL_BADGED_SENDS, &[badges[0], DEPTH], &[]);
     let script = [
-        Step::Interrupted(cancel, 1, IRQS[0]),
+        Step::Interrupted(cancel, 1, Cause::Device(IRQS[0])),
         // Whoever was woken puts another capability there.
         cnode(label::CNODE_DELETE, &[badges[0], DEPTH]),
         cnode(label::CNODE_COPY, &[badges[0], DEPTH, badges[1], DEPTH, 15]),

@@ -25,6 +25,9 @@ fn small_systems_agree() {
         let found = explore(small, 1, LONG).unwrap_or_else(|failure| panic!("{failure}"));
         let compared = found.coverage.compared + found.coverage.in_the_middle;
         assert!(found.states > 1 && 2 * compared >= found.transitions, "{}", small.name());
+        if small == Small::Slices {
+            assert!(found.coverage.by_timer > 0, "the timer never interrupts in the middle");
+        }
     }
 }
 

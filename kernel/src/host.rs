@@ -61,6 +61,9 @@ pub struct Host {
     log: Vec<Irq>,
     /// Lines that fire at the question with this number.
     fires_at: Option<(u64, Irq)>,
+    /// The clock goes on at the question with this number, by so much. Until then and for the rest of that operation
+    /// no question is answered with yes without a reason.
+    passes_at: Option<(u64, Ticks)>,
     /// Questions at preemption points that were answered with yes.
     preemptions: u64,
     /// Questions at preemption points.
@@ -162,9 +165,15 @@ impl Host {
         self.fires_at = Some((self.polls + point, irq));
     }
 
-    /// No interrupt is to come any more by [`Self::raise_at`].
+    /// The clock goes on by `ticks` when the kernel asks at the `point`th preemption point from now on, counted from 1. Until
+    /// [`Self::calm`] nothing preempts by [`Self::preempt_every`].
+    pub fn pass_at(&mut self, point: u64, ticks: Ticks) {
+        self.passes_at = Some((self.polls + point, ticks));
+    }
+
+    /// Nothing is to come any more by [`Self::raise_at`] and [`Self::pass_at`].
     pub const fn calm(&mut self) {
-        self.fires_at = None;
+        (self.fires_at, self.passes_at) = (None, None);
     }
 
     /// The devices' interrupts that the kernel has taken since this was last asked.
@@ -375,8 +384,11 @@ impl Arch for Host {
         if let Some((_, irq)) = self.fires_at.take_if(|(point, _)| *point == self.polls) {
             self.raise(irq);
         }
-        let answer = self.interrupt_waits()
-            || self.preempt_every.is_some_and(|every| self.polls.is_multiple_of(every));
+        if let Some((_, ticks)) = self.passes_at.filter(|(point, _)| *point == self.polls) {
+            self.now = self.now + ticks;
+        }
+        let every = self.preempt_every.filter(|_| self.passes_at.is_none());
+        let answer = self.interrupt_waits() || every.is_some_and(|every| self.polls.is_multiple_of(every));
         self.preemptions += u64::from(answer);
         answer
     }

@@ -242,8 +242,19 @@ pub struct System {
     pub domains: Domains,
     /// Whether the kernel is one for debugging.
     pub is_debug: bool,
-    /// After so many more units a long operation is interrupted; if none, it is not.
-    pub patience: Option<u64>,
+    /// What a long operation will find when it looks between two of its units, if anything.
+    pub look: Option<Look>,
+}
+
+/// What a long operation finds when it looks, once, whether it may go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Look {
+    /// After so many more units.
+    pub units: u64,
+    /// What the clock shows then.
+    pub now: u64,
+    /// Whether it has to stop there in any case. Otherwise it does if time is up.
+    pub stops: bool,
 }
 
 /// The CSpace's slot of a thread.

@@ -5,7 +5,7 @@
 use super::error::{Error, LookupFailure};
 use super::fault::Fault;
 use super::time::Entry;
-use super::{Activity, Cap, NotCovered, System};
+use super::{Activity, Cap, Look, NotCovered, System};
 use crate::algebra::{Kind, Rights};
 use crate::concrete::{Object, Slot};
 use keel_abi::aarch64::registers::{CAPABILITY, MESSAGE_INFO, REPLY, SEND_DESTINATION, SYSCALL_NUMBER};
@@ -73,7 +73,7 @@ impl System {
                 Err(Stop::NotCovered(open)) => return Err(open),
                 Err(Stop::Preempted) => {
                     self.repeat_later(thread);
-                    self.enter(now, Entry::Interrupt)?;
+                    self.enter(self.clock.now, Entry::Interrupt)?;
                 }
             }
         }
@@ -81,11 +81,11 @@ impl System {
         Ok(())
     }
 
-    /// The same, interrupted after so many units. What interrupts it comes afterwards.
-    pub fn begin_system_call(&mut self, now: u64, units: u64) -> Result<(), NotCovered> {
-        self.patience = Some(units);
+    /// The same, where it looks in the middle whether it may go on. What interrupts it there comes afterwards.
+    pub fn begin_system_call(&mut self, now: u64, look: Look) -> Result<(), NotCovered> {
+        self.look = Some(look);
         let done = self.system_call(now);
-        self.patience = None;
+        self.look = None;
         done
     }
 

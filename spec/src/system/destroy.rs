@@ -38,16 +38,16 @@ enum Rest {
 }
 
 impl System {
-    /// A unit of a long operation begins, or its end has come: unless it is interrupted here.
-    pub(super) const fn pause(&mut self) -> Result<(), Preempted> {
-        match &mut self.patience {
-            None => Ok(()),
-            Some(0) => Err(Preempted),
-            Some(units) => {
-                *units -= 1;
-                Ok(())
-            }
+    /// A unit of a long operation begins, or its end has come: unless it is interrupted here, or finds that time is up.
+    pub(super) fn pause(&mut self) -> Result<(), Preempted> {
+        let Some(look) = &mut self.look else { return Ok(()) };
+        if look.units > 0 {
+            look.units -= 1;
+            return Ok(());
         }
+        let (now, stops) = (look.now, look.stops);
+        (self.clock.now, self.look) = (now, None);
+        if stops || self.budget_is_over() || self.domain_is_over() { Err(Preempted) } else { Ok(()) }
     }
 
     /// Deletes the capability in `slot`, and the object if it was the last one to it, with all that was in that.

@@ -2,7 +2,8 @@
 
 //! Whose time passes, and what happens when it is used up (`scheduling.md` §2.3, `syscalls.md` §6 and §12).
 //!
-//! Time passes at user level. At each entry to the kernel the clock is read; the entry takes no time. What was used since
+//! Time passes at user level, and in the middle of long operations. At each entry to the kernel, and each time that a long
+//! operation looks whether it may go on, the clock is read; what is between takes no time. What was used since
 //! somebody else began to run is charged when somebody else runs again, when the budget ends, and before its parameters
 //! change; until then the consumed time that the interface tells lags behind.
 //!
@@ -78,10 +79,7 @@ impl System {
     /// The kernel is entered at `now`; whether there is time for what it was entered for. If not, that is repeated later.
     pub(super) fn enter(&mut self, now: u64, entry: Entry) -> Result<bool, NotCovered> {
         self.clock.now = now;
-        let (minimum, used) = (self.clock.minimum(), now - self.clock.since);
-        let first = self.clock.context.map(|context| self.contexts[&context].budget.first());
-        let budget_is_over = first.is_some_and(|first| first.amount < used + minimum);
-        let domain_is_over = self.domains.end() < now + minimum;
+        let (budget_is_over, domain_is_over) = (self.budget_is_over(), self.domain_is_over());
         if !budget_is_over && !domain_is_over {
             return Ok(true);
         }
@@ -98,6 +96,18 @@ impl System {
             self.domains.advance(now);
         }
         Ok(false)
+    }
+
+    /// Whether less than the smallest budget is left to who runs.
+    pub(super) fn budget_is_over(&self) -> bool {
+        let Clock { now, context, since, .. } = self.clock;
+        let first = context.map(|context| self.contexts[&context].budget.first());
+        first.is_some_and(|first| first.amount < now - since + self.clock.minimum())
+    }
+
+    /// Whether so little is left of the domain's time.
+    pub(super) fn domain_is_over(&self) -> bool {
+        self.domains.end() < self.clock.now + self.clock.minimum()
     }
 
     /// The running thread's budget is used up: it raises a Timeout fault, or waits for its next turn.
