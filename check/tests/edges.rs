@@ -379,3 +379,19 @@ fn new_threads_are_of_the_domain_of_the_moment() {
     ];
     agrees(world, script);
 }
+
+#[test]
+fn containers_die_within_containers() {
+    for (places, preempt_every) in (0..16_u64).flat_map(|places| [(places, None), (places, Some(1))]) {
+        let mut world = stage::bare();
+        let mut moved = world.endpoint();
+        // Each in the first or the last slot of the next.
+        for level in 0..4 {
+            let node = world.make(object::CAP_TABLE, 1);
+            world.must(node, label::CNODE_MOVE, &[places >> level & 1, 1, moved, DEPTH], &[ROOT]);
+            moved = node;
+        }
+        world.kernel.arch.preempt_every(preempt_every);
+        agrees(world, [invoke(ROOT, label::CNODE_DELETE, &[moved, DEPTH], &[])]);
+    }
+}
