@@ -13,6 +13,7 @@ use crate::script::{Cause, Op, Step};
 use crate::stage::{IRQS, Small};
 use crate::timely;
 use keel_abi::aarch64::label as arch_label;
+use keel_abi::aarch64::memory::EL1_USER_TOP;
 use keel_abi::{label, object, slot, syscall};
 use keel_kernel::host::world::DEPTH;
 use keel_spec::system::fault::Fault;
@@ -407,10 +408,18 @@ fn ops(small: Small) -> Vec<Op> {
                 for (to, address) in [(space, high), (slot::INIT_VSPACE, high), (slot::INIT_VSPACE, low)] {
                     ops.push(Op::invoke(frame, arch_label::PAGE_MAP, &[address, 3, 0], &[to]));
                 }
-                ops.push(Op::invoke(frame, arch_label::PAGE_MAP, &[low, 2, 5], &[slot::INIT_VSPACE]));
+                ops.push(Op::invoke(frame, arch_label::PAGE_MAP, &[low, 2, 13], &[slot::INIT_VSPACE]));
                 ops.push(Op::invoke(frame, arch_label::PAGE_UNMAP, &[], &[]));
                 ops.push(Op::invoke(frame, arch_label::PAGE_GET_ADDRESS, &[], &[]));
             }
+            // Not aligned; beyond what can be mapped; writing without reading; less than what the capability allows.
+            let beyond = EL1_USER_TOP + 1;
+            for (address, rights) in [(low + 0x800, 3), (beyond, 3), (low, 1)] {
+                let words = [address, rights, 0];
+                ops.push(Op::invoke(small, arch_label::PAGE_MAP, &words, &[slot::INIT_VSPACE]));
+            }
+            ops.push(Op::invoke(upper, arch_label::PAGE_TABLE_MAP, &[beyond, 0], &[slot::INIT_VSPACE]));
+            ops.push(cnode(label::CNODE_COPY, &[copy, DEPTH, small, DEPTH, 2]));
             for table in [upper, lower] {
                 ops.push(Op::invoke(table, arch_label::PAGE_TABLE_UNMAP, &[], &[]));
             }
