@@ -200,7 +200,8 @@ impl Deep<'_> {
         let time_to_run = time * 9 / 10;
         say!("fuzzing for {} s", time_to_run.as_secs());
         let mut command = self.fuzzer(&["run"]);
-        command.args(["--", "-max_len=600", "-print_final_stats=1"]);
+        // Long scripts are slow to play, and short ones show little: they grow sooner than by themselves.
+        command.args(["--", "-max_len=400", "-len_control=10", "-print_final_stats=1"]);
         command.arg(format!("-max_total_time={}", time_to_run.as_secs()));
         // The time of one input, after which the fuzzer looks at the clock, is short.
         let (status, text) = self.run_for(command, "fuzzed", time_to_run + Duration::from_secs(60))?;
