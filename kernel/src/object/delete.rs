@@ -28,7 +28,8 @@
 //!   containers with the slots that refer to them form trees and circles, nothing else.
 //! - **Z2** A zombie keeps the place in the derivation tree of the capability it was. So an untyped has children
 //!   until every object in it is completely dead, and revoking it finds each of them.
-//! - **Z3** No unit but a push leaves the number of capabilities plus containers plus uncleared slots unchanged, and
+//! - **Z3** A dying container has at least one slot left, up to the unit in which that is found empty.
+//! - **Z4** No unit but a push leaves the number of capabilities plus containers plus uncleared slots unchanged, and
 //!   between two others there are at most as many pushes as there are containers: each makes a container the top
 //!   of the chain at E that was not in the chain before, and only a pop removes one from it. So deletion ends, also
 //!   when it is preempted after each unit and when several threads work on different zombies of one circle.
@@ -59,7 +60,7 @@ pub enum Progress {
 impl<A: Arch> Kernel<A> {
     /// Deletes the capability in `slot`, and the object if it was the last one to it.
     pub fn delete_slot(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
-        // Bounded by Z3; preemptible after each unit.
+        // Bounded by Z4; preemptible after each unit.
         while self.delete_unit(slot) == Progress::More {
             self.preemption_point()?;
         }
@@ -71,7 +72,7 @@ impl<A: Arch> Kernel<A> {
     /// If that takes away the capability in `slot` itself, because its slot lay in an object among its
     /// descendants, there are no descendants any more and the work ends; what was being taken apart stays a zombie.
     pub fn revoke(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
-        // Bounded by Z3 for each descendant; preemptible after each unit.
+        // Bounded by Z4 for each descendant; preemptible after each unit.
         while let Some(child) = cdt::first_child(&self.store, slot) {
             let _ = self.delete_unit(child);
             self.preemption_point()?;
@@ -193,7 +194,7 @@ impl<A: Arch> Kernel<A> {
 
     /// Deletes what is in the slot of an interrupt's notification.
     pub fn delete_notification(&mut self, slot: Ref<Slot>) -> Result<(), Preempted> {
-        // Bounded by Z3; preemptible after each unit.
+        // Bounded by Z4; preemptible after each unit.
         while self.notification_unit(slot) == Progress::More {
             self.preemption_point()?;
         }
@@ -283,7 +284,7 @@ impl<A: Arch> Kernel<A> {
             return Progress::More;
         }
         match self.store[end].cap() {
-            Cap::Null => self.set_left(slot, zombie, zombie.left - 1),
+            Cap::Null => return self.pass_slot(slot, zombie),
             Cap::Zombie(inner) if is_container(inner) => {
                 if zombie.left == 1 {
                     self.pop(slot, zombie, end);
@@ -291,26 +292,17 @@ impl<A: Arch> Kernel<A> {
                     return self.nested_unit(slot, end, inner);
                 }
             }
-            Cap::Zombie(queue) => {
-                let _ = self.queue_unit(end, queue);
-            }
-            _ => {
-                if self.ordinary_unit(end) == Progress::Done {
-                    self.set_left(slot, zombie, zombie.left - 1);
-                }
-            }
+            Cap::Zombie(queue) => drop(self.queue_unit(end, queue)),
+            _ => self.clear_slot(slot, zombie, end),
         }
         Progress::More
     }
 
     /// One unit of the container M whose zombie is in `end`, the end slot of a container whose zombie is in `slot`.
     fn nested_unit(&mut self, slot: Ref<Slot>, end: Ref<Slot>, zombie: ZombieCap) -> Progress {
-        let Some((inner_end, _)) = ends(zombie) else {
-            let _ = self.bury(end, zombie);
-            return Progress::More;
-        };
+        let Some((inner_end, _)) = ends(zombie) else { return Progress::More };
         match self.store[inner_end].cap() {
-            Cap::Null => self.set_left(end, zombie, zombie.left - 1),
+            Cap::Null => drop(self.pass_slot(end, zombie)),
             Cap::Zombie(inner) if is_container(inner) => {
                 if zombie.left == 1 {
                     self.pop(end, zombie, inner_end);
@@ -319,16 +311,28 @@ impl<A: Arch> Kernel<A> {
                 }
                 self.push(end, inner_end, inner);
             }
-            Cap::Zombie(queue) => {
-                let _ = self.queue_unit(inner_end, queue);
-            }
-            _ => {
-                if self.ordinary_unit(inner_end) == Progress::Done {
-                    self.set_left(end, zombie, zombie.left - 1);
-                }
-            }
+            Cap::Zombie(queue) => drop(self.queue_unit(inner_end, queue)),
+            _ => self.clear_slot(end, zombie, inner_end),
         }
         Progress::More
+    }
+
+    /// The end slot of the container of `zombie`, in `slot`, is empty: the one before it is next. If there is none the
+    /// container is dead.
+    fn pass_slot(&mut self, slot: Ref<Slot>, zombie: ZombieCap) -> Progress {
+        if zombie.left == 1 {
+            return self.bury(slot, zombie);
+        }
+        self.set_left(slot, zombie, zombie.left - 1);
+        Progress::More
+    }
+
+    /// One unit of what is in `end`, the end slot of the container of `zombie`, in `slot`; it is no zombie.
+    fn clear_slot(&mut self, slot: Ref<Slot>, zombie: ZombieCap, end: Ref<Slot>) {
+        // The container's own death, behind its last slot, is another unit.
+        if self.ordinary_unit(end) == Progress::Done && zombie.left > 1 {
+            self.set_left(slot, zombie, zombie.left - 1);
+        }
     }
 
     /// The container of `zombie`, in `slot`, has only its slot `last` left, which holds a zombie: that takes the
@@ -392,7 +396,7 @@ const fn is_container(zombie: ZombieCap) -> bool {
     matches!(zombie.kind, ZombieKind::Tcb | ZombieKind::CNode { .. })
 }
 
-/// The last slot that is left of a container and its first one; none if no slot is left.
+/// The last slot that is left of a container, and its first one.
 fn ends(zombie: ZombieCap) -> Option<(Ref<Slot>, Ref<Slot>)> {
     let first = match zombie.kind {
         ZombieKind::Tcb => object_of::<Tcb>(zombie)?.slot(TcbSlot::CSpace),

@@ -4,7 +4,7 @@
 
 use super::Survey;
 use crate::Kernel;
-use crate::cap::{Cap, UntypedCap, ZombieKind};
+use crate::cap::{Cap, UntypedCap, ZombieCap, ZombieKind};
 use crate::cdt;
 use crate::cspace::Slot;
 use crate::host::Host;
@@ -19,6 +19,7 @@ pub(super) fn check(kernel: &Kernel<Host>, survey: &Survey) {
     assert_eq!(order.len(), survey.slots.len(), "D1: slots that no list reaches, or lists that are circles");
     descendants_stand_behind(kernel, &order);
     copies_stand_together(kernel, &order);
+    dying_containers_have_slots_left(kernel, &order);
     names_are_alive(kernel, survey);
     untypeds_contain_their_objects(kernel, survey);
 }
@@ -128,6 +129,17 @@ fn copies_stand_together(kernel: &Kernel<Host>, order: &[Ref<Slot>]) {
                 !matches!(cap, Cap::Zombie(_)),
                 "Z1: {slot:?} is not the only one to a dying {object:x?}"
             );
+        }
+    }
+}
+
+/// Z3: there is a slot left of each container that dies.
+fn dying_containers_have_slots_left(kernel: &Kernel<Host>, order: &[Ref<Slot>]) {
+    for &slot in order {
+        if let Cap::Zombie(ZombieCap { kind: ZombieKind::Tcb | ZombieKind::CNode { .. }, left: 0, .. }) =
+            kernel.store[slot].cap()
+        {
+            panic!("Z3: nothing is left of the container whose zombie is in {slot:?}");
         }
     }
 }
