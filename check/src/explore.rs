@@ -36,6 +36,9 @@ pub struct Explored {
     pub coverage: Coverage,
 }
 
+/// An operation of a small system has hardly more preemption points.
+const MOST_POINTS: u64 = 12;
+
 /// Explores a small system until nothing new is found, or no deeper than `depth`, or for about so long: then the depth
 /// that was begun is left unfinished and not counted. On failure: the script that fails, and how.
 pub fn explore(small: Small, depth: usize, time: Duration) -> Result<Explored, String> {
@@ -89,13 +92,22 @@ impl Exploration {
         script.iter().for_each(|&op| self.parent.replay(&self.ops[usize::from(op)]));
         self.parent.resume();
         self.child.coverage = Coverage::default();
+        // At how many preemption points the kernel asked in the operation that those after it are interruptions of.
+        let mut points = 0;
         for op in 0..self.ops.len() {
             if Instant::now() > self.end {
                 return Ok(false);
             }
+            let interrupted_at = self.ops[op].interrupted_at();
+            if interrupted_at.is_some_and(|point| point > points) {
+                continue;
+            }
             let longer = [script, &[op as u16]].concat();
             let state = self.attempt(op).map_err(|reason| self.failure(&longer, &reason))?;
             self.found.transitions += 1;
+            if interrupted_at.is_none() {
+                points = self.child.world.kernel.arch.polls() - self.parent.world.kernel.arch.polls();
+            }
             if state.is_some_and(|state| self.seen.insert(state)) && self.child.can_go_on() {
                 next.push(longer);
             }
@@ -123,7 +135,7 @@ impl Exploration {
     }
 }
 
-/// Everything that can happen in a small system, with all small arguments.
+/// Everything that can happen in a small system, with all small arguments. Behind an operation come its interruptions.
 #[must_use]
 pub fn steps(small: Small) -> Vec<Step> {
     let mut steps: Vec<Step> = ops(small).into_iter().map(Step::from).collect();
@@ -134,16 +146,12 @@ pub fn steps(small: Small) -> Vec<Step> {
             steps.push(Step::Fault(Fault::VirtualMemory { address, is_fetch: false, status }));
         }
         Small::Interrupts | Small::Halves | Small::Cancelling => {
-            let by_device = |step: &Step| interrupted(step, Cause::Device(IRQS[0]));
-            let in_the_middle: Vec<Step> = steps.iter().filter_map(by_device).collect();
-            steps.extend(in_the_middle);
+            steps = with_interruptions(steps, &[Cause::Device(IRQS[0])]);
             steps.extend(IRQS.map(Step::Interrupt));
         }
         Small::Budgets | Small::Timeouts | Small::Servers | Small::Domains | Small::Slices => {
-            let causes = || timely::spans().map(Cause::Time);
-            let in_the_middle: Vec<Step> =
-                steps.iter().flat_map(|step| causes().filter_map(|cause| interrupted(step, cause))).collect();
-            steps.extend(in_the_middle);
+            let causes: Vec<Cause> = timely::spans().map(Cause::Time).collect();
+            steps = with_interruptions(steps, &causes);
             steps.extend(timely::spans().map(Step::Pass));
         }
         _ => {}
@@ -151,8 +159,9 @@ pub fn steps(small: Small) -> Vec<Step> {
     steps
 }
 
-/// The same with something that happens at its first preemption point, for what can be preempted.
-fn interrupted(step: &Step, cause: Cause) -> Option<Step> {
+/// Behind each step of what can be preempted, the same with something that happens at each of the preemption points that
+/// there may be.
+fn with_interruptions(steps: Vec<Step>, causes: &[Cause]) -> Vec<Step> {
     let long = [
         label::CNODE_DELETE,
         label::CNODE_REVOKE,
@@ -160,10 +169,20 @@ fn interrupted(step: &Step, cause: Cause) -> Option<Step> {
         label::IRQ_SET_IRQ_HANDLER,
         label::UNTYPED_RETYPE,
     ];
-    match step {
-        Step::Call(op) if long.contains(&op.label) => Some(Step::Interrupted(op.clone(), 1, cause)),
-        _ => None,
+    let mut all = Vec::new();
+    for step in steps {
+        all.push(step.clone());
+        if let Step::Call(op) = step
+            && long.contains(&op.label)
+        {
+            let interrupted = |point, cause: &Cause| Step::Interrupted(op.clone(), point, *cause);
+            let at_each = (1..=MOST_POINTS)
+                .flat_map(|point| causes.iter().map(move |cause| (point, cause)))
+                .map(|(point, cause)| interrupted(point, cause));
+            all.extend(at_each);
+        }
     }
+    all
 }
 
 /// All operations on a small system, with all small arguments.

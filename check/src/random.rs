@@ -120,6 +120,9 @@ pub fn listing(script: &[Step]) -> String {
     script.iter().enumerate().map(|(number, op)| format!("{number:3}: {op}\n")).collect()
 }
 
+/// Ticks in which any thread has used up its budget, if it does not have particularly much.
+const A_SLICE: u64 = 1 << 17;
+
 /// Anything that can happen.
 fn step(subject: Subject, slots: &[u64]) -> BoxedStrategy<Step> {
     let any_op = op(subject, slots);
@@ -127,9 +130,13 @@ fn step(subject: Subject, slots: &[u64]) -> BoxedStrategy<Step> {
         return any_op.prop_map(Step::from).boxed();
     }
     let irq = select(stage::IRQS.to_vec());
-    let cause = prop_oneof![irq.clone().prop_map(Cause::Device), timely::span().prop_map(Cause::Time)];
+    let cause = prop_oneof![
+        irq.clone().prop_map(Cause::Device),
+        prop_oneof![timely::span(), Just(A_SLICE)].prop_map(Cause::Time)
+    ];
+    let long = prop_oneof![4 => take(slots), 1 => any_op.clone()];
     let interrupted =
-        (any_op.clone(), 1..4_u64, cause).prop_map(|(op, point, cause)| Step::Interrupted(op, point, cause));
+        (long, 1..6_u64, cause).prop_map(|(op, point, cause)| Step::Interrupted(op, point, cause));
     let number = select(vec![0x200_0000, 7]);
     let exception = number.prop_map(|number| Step::Fault(Fault::UserException { number, code: 0 }));
     let access = (0..3_u64, prop::bool::ANY).prop_map(|(page, is_fetch)| {
@@ -141,7 +148,7 @@ fn step(subject: Subject, slots: &[u64]) -> BoxedStrategy<Step> {
         3 => irq_op(slots).prop_map(Step::from),
         6 => paging_op(slots).prop_map(Step::from),
         3 => irq.prop_map(Step::Interrupt),
-        2 => interrupted,
+        6 => interrupted,
         1 => exception,
         1 => access,
     ];
@@ -270,6 +277,17 @@ fn paging_op(slots: &[u64]) -> BoxedStrategy<Op> {
     prop_oneof![6 => map, 4 => table, 3 => other, 2 => assign, 1 => make, 1 => retype].boxed()
 }
 
+/// Operations that take something away, and may be long.
+pub(crate) fn take(slots: &[u64]) -> BoxedStrategy<Op> {
+    let take = |label, at| Op::invoke(slot::INIT_CNODE, label, &[at, DEPTH], &[slot::INIT_CNODE; 2]);
+    let label = prop_oneof![
+        2 => Just(label::CNODE_REVOKE),
+        1 => Just(label::CNODE_CANCEL_BADGED_SENDS),
+        5 => Just(label::CNODE_DELETE),
+    ];
+    (label, select(slots.to_vec())).prop_map(move |(label, at)| take(label, at)).boxed()
+}
+
 /// Any operation. Mostly such as make sense somewhere.
 fn op(subject: Subject, slots: &[u64]) -> BoxedStrategy<Op> {
     let any = select(slots.to_vec());
@@ -304,11 +322,6 @@ fn op(subject: Subject, slots: &[u64]) -> BoxedStrategy<Op> {
             }
         },
     );
-    let take = (any.clone(), 0..8_u8).prop_map(move |(at, kind)| match kind {
-        0 | 1 => cnode(label::CNODE_REVOKE, &[at, DEPTH]),
-        2 => cnode(label::CNODE_CANCEL_BADGED_SENDS, &[at, DEPTH]),
-        _ => cnode(label::CNODE_DELETE, &[at, DEPTH]),
-    });
     let kinds = vec![
         (object::UNTYPED, 6),
         (object::UNTYPED, 11),
@@ -386,11 +399,11 @@ fn op(subject: Subject, slots: &[u64]) -> BoxedStrategy<Op> {
     if subject == Subject::Slots {
         // Only the CNode's calls can be waited for: another capability may turn out to be an endpoint.
         let patient = move |op: Op| if op.cap == root { op } else { Op { number: syscall::NB_SEND, ..op } };
-        let ops = prop_oneof![12 => copy, 4 => carry, 3 => inner, 4 => take, 3 => retype];
+        let ops = prop_oneof![12 => copy, 4 => carry, 3 => inner, 4 => take(slots), 3 => retype];
         return ops.prop_map(patient).boxed();
     }
     prop_oneof![
-        6 => copy, 3 => carry, 2 => inner, 3 => take, 3 => retype, 4 => invoke, 6 => send, 8 => receive, 6 => quick, 1 => anything
+        6 => copy, 3 => carry, 2 => inner, 3 => take(slots), 3 => retype, 4 => invoke, 6 => send, 8 => receive, 6 => quick, 1 => anything
     ]
     .boxed()
 }

@@ -41,6 +41,17 @@ impl fmt::Display for Cause {
     }
 }
 
+impl Step {
+    /// The preemption point at which something else happens, if it does.
+    #[must_use]
+    pub const fn interrupted_at(&self) -> Option<u64> {
+        match self {
+            Self::Interrupted(_, point, _) => Some(*point),
+            _ => None,
+        }
+    }
+}
+
 impl From<Op> for Step {
     fn from(op: Op) -> Self {
         Self::Call(op)

@@ -2,6 +2,7 @@
 
 //! Systems and operations in which time matters: few values of it, near the limits where something happens.
 
+use crate::random::take;
 use crate::script::{Cause, Op, Step};
 use crate::stage::{IRQS, Stage, bare, handler_of, lower_root_task, server};
 use keel_abi::object::SCHED_CONTEXT_SPORADIC;
@@ -252,7 +253,6 @@ pub(crate) fn step(slots: &[u64]) -> BoxedStrategy<Step> {
         unreachable!("many slots")
     };
     let any = select(slots.to_vec());
-    let any_slot = any.clone();
     let usual = select(vec![
         Op::plain(syscall::CALL, endpoint, 0),
         Op::plain(syscall::CALL, endpoint, 0),
@@ -287,10 +287,7 @@ pub(crate) fn step(slots: &[u64]) -> BoxedStrategy<Step> {
             Op::invoke(slot::DOMAIN_SET, label, &[a, b % DOMAINS.max(2), duration], &[thread])
         },
     );
-    let take =
-        (any_slot, select(vec![label::CNODE_DELETE, label::CNODE_REVOKE, label::CNODE_CANCEL_BADGED_SENDS]))
-            .prop_map(|(at, label)| Op::invoke(slot::INIT_CNODE, label, &[at, DEPTH], &[slot::INIT_CNODE]));
-    let in_the_middle = (take, 1..3_u64, span())
+    let in_the_middle = (take(slots), 1..5_u64, span())
         .prop_map(|(op, point, ticks)| Step::Interrupted(op, point, Cause::Time(ticks)));
     prop_oneof![
         10 => span().prop_map(Step::Pass),

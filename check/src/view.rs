@@ -73,12 +73,10 @@ pub struct Turn {
 
 impl Turn {
     fn of(system: &System) -> Self {
-        Self {
-            current: system.current,
-            clock: system.clock.clone(),
-            queues: system.queues.clone(),
-            domains: system.domains.clone(),
-        }
+        let mut domains = system.domains.clone();
+        // Nobody wants to read those that were never set.
+        while domains.entries.pop_if(|entry| (entry.domain, entry.duration) == (0, 0)).is_some() {}
+        Self { current: system.current, clock: system.clock.clone(), queues: system.queues.clone(), domains }
     }
 }
 

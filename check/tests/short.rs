@@ -68,7 +68,8 @@ fn random_runs_agree() {
 fn each_operation_is_sound(small: Small) {
     let mut lockstep = Lockstep::new(small.stage().world);
     let start = lockstep.clone();
-    for step in steps(small) {
+    // Of interruptions, two are enough here.
+    for step in steps(small).into_iter().filter(|step| step.interrupted_at() <= Some(2)) {
         if !lockstep.is_running() {
             lockstep.clone_from(&start);
         }

@@ -161,10 +161,12 @@ impl System {
     /// Carries on what was begun at an endpoint, to its end.
     fn go_on_cancelling(&mut self, endpoint: Object) -> Result<(), Preempted> {
         while let Some(cancelling) = &self.endpoints[&endpoint].cancelling {
-            let first = cancelling.left.first().copied();
-            self.pause()?;
-            match first {
-                Some(first) => self.stop_waiting(first),
+            match cancelling.left.first().copied() {
+                Some(first) => {
+                    self.pause()?;
+                    self.stop_waiting(first);
+                }
+                None if self.look.is_some_and(|look| look.units == 0) => self.pause()?,
                 None => self.endpoint_mut(endpoint).cancelling = None,
             }
         }

@@ -4,13 +4,16 @@
 //! every unit of work. That nothing dangles and nothing is lost is checked by the world after each entry.
 
 use crate::cap::Cap;
-use crate::host::world::{CPtr, DEPTH, World};
+use crate::host::world::{CPtr, DEPTH, Thread, World};
 use crate::object::ThreadState;
 use crate::object::tcb::TcbSlot;
 use crate::store::Kind;
+use crate::units::Irq;
 use keel_abi::{label, object, slot};
 
 const ROOT: CPtr = slot::INIT_CNODE;
+/// The line of a device.
+const DEVICE: Irq = Irq(40);
 
 /// Plays `test` without and with preemption of each unit. Afterwards only what boot made is left.
 fn both_ways(test: fn(&mut World)) {
@@ -35,6 +38,17 @@ fn move_into(world: &mut World, cnode: CPtr, index: u64, radix: u64, source: CPt
 
 fn live(world: &mut World, kind: Kind) -> usize {
     world.kernel.store.memory().regions().filter(|region| region.kind == kind).count()
+}
+
+/// The root task waits for the interrupt of [`DEVICE`]. Another thread runs from then on.
+fn root_waits(world: &mut World) -> Thread {
+    let (bell, handler) = (world.notification(), world.free_slot());
+    world.must(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &[DEVICE.0.into(), handler, DEPTH], &[ROOT]);
+    world.must(handler, label::IRQ_SET_IRQ_HANDLER, &[], &[bell]);
+    let low = world.thread(253);
+    world.wait(bell);
+    assert_eq!(world.current(), low.tcb);
+    low
 }
 
 #[test]
@@ -258,18 +272,8 @@ fn zombies_can_be_used_for_nothing_but_their_deletion() {
     let big = cnode(&mut world, 6);
     let endpoint = world.endpoint();
     move_into(&mut world, big, 63, 6, endpoint);
-    let (thread, bell) = (world.thread(255), world.notification());
-    let handler = world.free_slot();
-    world.must(slot::IRQ_CONTROL, label::IRQ_ISSUE_IRQ_HANDLER, &[40, handler, DEPTH], &[ROOT]);
-    world.must(handler, label::IRQ_SET_IRQ_HANDLER, &[], &[bell]);
-    // A thread of the highest priority waits; another one's deletion is preempted by its interrupt.
-    world.must(thread.cap, label::TCB_SET_PRIORITY, &[254], &[slot::INIT_TCB]);
-    let low = world.thread(253);
-    world.wait(bell);
-    world.must(handler, label::IRQ_ACK_IRQ, &[], &[]);
-    world.wait(bell);
-    assert_eq!(world.current(), low.tcb);
-    world.kernel.arch.raise(crate::units::Irq(40));
+    root_waits(&mut world);
+    world.kernel.arch.raise(DEVICE);
     world.call(ROOT, label::CNODE_DELETE, &[big, DEPTH], &[]);
     assert_eq!(world.current(), world.root());
     assert!(matches!(world.cap(big), Cap::Zombie(_)), "{:?}", world.cap(big));
@@ -283,6 +287,25 @@ fn zombies_can_be_used_for_nothing_but_their_deletion() {
     assert_eq!(copied.expect_err("dead").code, IllegalOperation);
     world.delete(big);
     assert!(world.cap(big).is_null());
+}
+
+#[test]
+fn what_is_half_deleted_can_be_deleted_from_above() {
+    for point in 1..10 {
+        let mut world = World::new();
+        let [first, second, third] = [1, 1, 1].map(|radix| cnode(&mut world, radix));
+        move_into(&mut world, second, 1, 1, third);
+        move_into(&mut world, first, 1, 1, second);
+        root_waits(&mut world);
+        let before = live(&mut world, Kind::Slots);
+        world.kernel.arch.raise_at(point, DEVICE);
+        world.call(first, label::CNODE_DELETE, &[1, 1], &[]);
+        world.kernel.arch.calm();
+        if world.current() == world.root() {
+            world.delete(first);
+            assert_eq!(live(&mut world, Kind::Slots), before - 3, "interrupted at preemption point {point}");
+        }
+    }
 }
 
 #[test]
