@@ -305,6 +305,69 @@ fn pools_of_identifiers_fill() {
 }
 
 #[test]
+fn a_pool_is_not_made_of_a_devices_memory() {
+    let mut world = stage::bare();
+    let (device, pool) = (world.free_slot(), world.free_slot());
+    let words = [object::UNTYPED, 12, 0, 0, device, 1];
+    world.must(world.devices, label::UNTYPED_RETYPE, &words, &[ROOT]);
+    let words = [pool, DEPTH];
+    agrees(world, [invoke(slot::ASID_CONTROL, arch_label::ASID_CONTROL_MAKE_POOL, &words, &[device, ROOT])]);
+}
+
+/// What can be done with capabilities that were mapped where now something else is.
+fn on_stale(world: World, script: &[Step], stale: &[u64]) {
+    let labels = [arch_label::PAGE_UNMAP, arch_label::PAGE_TABLE_UNMAP];
+    let unmap = |cap| labels.map(|label| invoke(cap, label, &[], &[]));
+    let take = |cap| invoke(ROOT, label::CNODE_DELETE, &[cap, DEPTH], &[]);
+    let steps = stale.iter().flat_map(|&cap| unmap(cap).into_iter().chain([take(cap)]));
+    agrees_on_each(world, script, steps);
+}
+
+fn hook(table: u64, address: u64, space: u64) -> Step {
+    invoke(table, arch_label::PAGE_TABLE_MAP, &[address, 0], &[space])
+}
+
+fn map(frame: u64, address: u64, space: u64) -> Step {
+    invoke(frame, arch_label::PAGE_MAP, &[address, 3, 0], &[space])
+}
+
+#[test]
+fn another_page_stays_where_a_page_was() {
+    let mut world = stage::bare();
+    let [upper, lower, other] = [0; 3].map(|_| world.make(arch_object::PAGE_TABLE, 0));
+    let [old, new] = [0; 2].map(|_| world.make(arch_object::SMALL_PAGE, 0));
+    let (space, address) = (slot::INIT_VSPACE, 1 << 30);
+    let script = [
+        hook(upper, address, space),
+        hook(lower, address, space),
+        map(old, address, space),
+        invoke(lower, arch_label::PAGE_TABLE_UNMAP, &[], &[]),
+        hook(other, address, space),
+        map(new, address, space),
+    ];
+    on_stale(world, &script, &[old, lower]);
+}
+
+#[test]
+fn another_space_may_have_the_identifier() {
+    let mut world = stage::bare();
+    let roots = [0; 2].map(|_| world.make(arch_object::VSPACE, 0));
+    let tables = [0; 6].map(|_| world.make(arch_object::PAGE_TABLE, 0));
+    let pages = [0; 2].map(|_| world.make(arch_object::SMALL_PAGE, 0));
+    let address = 1 << 30;
+    let mut script = Vec::new();
+    for (number, root) in roots.into_iter().enumerate() {
+        script.push(invoke(slot::INIT_ASID_POOL, arch_label::ASID_POOL_ASSIGN, &[], &[root]));
+        script.extend(tables[3 * number..][..3].iter().map(|table| hook(*table, address, root)));
+        script.push(map(pages[number], address, root));
+        if number == 0 {
+            script.push(invoke(ROOT, label::CNODE_DELETE, &[root, DEPTH], &[]));
+        }
+    }
+    on_stale(world, &script, &[&tables[..3], &pages[..1]].concat());
+}
+
+#[test]
 fn interrupts_have_numbers() {
     let mut world = stage::bare();
     let to = world.free_slot();
