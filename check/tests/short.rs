@@ -108,6 +108,7 @@ sound! {
     timeouts_are_sound: Timeouts,
     servers_are_sound: Servers,
     domains_are_sound: Domains,
+    slices_are_sound: Slices,
 }
 
 /// Something of everything, in a few operations, also with an interrupt at each preemption point.
