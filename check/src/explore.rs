@@ -36,7 +36,7 @@ pub struct Explored {
     pub coverage: Coverage,
 }
 
-/// An operation of a small system has hardly more preemption points.
+/// So many of an operation's preemption points are tried. Few operations of a small system have more.
 const MOST_POINTS: u64 = 12;
 
 /// Explores a small system until nothing new is found, or no deeper than `depth`, or for about so long: then the depth
